@@ -1,0 +1,235 @@
+"""Settings: a TOML file, overridden by `XSP_…` environment variables.
+
+Read once at the edge (the command line) and handed down as these typed values. A nested setting is
+spelled with two underscores in the environment: `XSP_SERVER__LISTEN=0.0.0.0:50051` sets
+`server.listen`. A section that a plug-in owns (`[[bidders]]`) stays a plain mapping here and is
+checked by `xsp_server.registry`, which knows the plug-in's own model.
+"""
+
+import json
+import textwrap
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from pydantic_core import PydanticUndefined
+
+from xsp_server import registry
+from xsp_server.errors import ConfigError
+
+ENV_PREFIX = "XSP_"
+
+Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TlsSettings(Section):
+    """Certificates from PEM files. Without `cert` and `key` the server speaks plain text."""
+
+    cert: Path | None = None
+    """The server's certificate chain."""
+    key: Path | None = None
+    """The private key of `cert`."""
+    client_ca: Path | None = None
+    """Authorities for client certificates. When set, callers must present one."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "TlsSettings":
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("expected both cert and key, or neither")
+        if self.client_ca is not None and self.cert is None:
+            raise ValueError("client_ca needs cert and key")
+        return self
+
+
+class ServerSettings(Section):
+    """The gRPC face."""
+
+    listen: str = "127.0.0.1:50051"
+    """Address and port, or `unix:path`. Port 0 takes a free one."""
+    tls: TlsSettings = TlsSettings()
+    """Certificates; plain text without."""
+    max_message_bytes: Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)] = 4 * 1024 * 1024
+    """Largest message taken or sent, in bytes. A larger one is RESOURCE_EXHAUSTED."""
+    max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
+    """Calls worked on at once. One more is RESOURCE_EXHAUSTED, with advice to retry."""
+    drain_seconds: Annotated[float, Field(ge=0, le=600)] = 10.0
+    """On SIGTERM: how long running calls may finish before they are cut."""
+    reflection: bool = True
+    """Serve the schema, so that `buf curl` and grpcurl work without files."""
+
+
+class LogSettings(Section):
+    """Logs, to standard error. User ids and IP addresses are masked unless told otherwise."""
+
+    format: Literal["console", "json"] = "console"
+    """`console` for people, `json` for collectors, one object a line."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe level that is written."""
+    mask_personal_data: bool = True
+    """Whether user ids and IP addresses are masked."""
+
+
+class AuctionSettings(Section):
+    """How auctions run when the request leaves it open."""
+
+    default_timeout_ms: Milliseconds = 300
+    """Time for an auction whose request has no `tmax`, in ms."""
+    margin_ms: Annotated[int, Field(ge=0, le=1000)] = 20
+    """Kept back from `tmax` and the gRPC deadline for our own work and the way home, in ms."""
+    second_price_increment: Annotated[Decimal, Field(ge=0, decimal_places=6)] = Decimal("0.01")
+    """What a second price auction adds to the runner-up, CPM in the auction's currency."""
+    nbr_no_demand: Annotated[int, Field(ge=0)] = 500
+    """`BidResponse.nbr` when no bidder bid. From 500 on the codes are the exchange's own."""
+    nbr_all_refused: Annotated[int, Field(ge=0)] = 501
+    """`BidResponse.nbr` when there were bids and every one was refused."""
+
+
+class Settings(BaseSettings):
+    """Every setting of `xsp serve`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,
+    )
+
+    server: ServerSettings = ServerSettings()
+    log: LogSettings = LogSettings()
+    auction: AuctionSettings = AuctionSettings()
+    bidders: tuple[dict[str, Any], ...] = ()
+    """Who is asked to bid; one `[[bidders]]` section each, built by its `type`."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings' signature
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env files
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nor secret folders
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment overrides the file, which arrives as init arguments."""
+        return (env_settings, init_settings)
+
+
+def load(file: Path | None = None) -> Settings:
+    """Reads the settings.
+
+    Args:
+        file: a TOML file; without one, environment and defaults alone.
+
+    Raises:
+        ConfigError: the file can't be read, isn't TOML, or a setting is wrong. The message has a
+            line for each wrong setting: which, what was given, what would be right.
+    """
+    values = _read(file) if file else {}
+    source = (
+        f"{file} or the environment ({ENV_PREFIX}…)" if file else f"environment ({ENV_PREFIX}…)"
+    )
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigError(f"in {source}:\n{registry.describe(error)}") from None
+    except SettingsError as error:
+        raise ConfigError(f"in {source}: {error}; lists and sections are JSON there") from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}; expected a readable TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from None
+
+
+def template() -> str:
+    """A commented TOML file with every setting, its type and its default.
+
+    Settings that plug-ins own are listed too: one `[[bidders]]` section a transport.
+    """
+    lines = [
+        "# Settings of xsp serve. Every line shows the default; remove the # to change it.",
+        f"# The environment overrides this file: {ENV_PREFIX}SERVER__LISTEN sets server.listen.",
+    ]
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            lines += _section(f"[{name}]", field.annotation, name)
+    lines += ["", "# Who is asked to bid: one section for each bidder, of one of these types."]
+    for name, transport in registry.registered("transport"):
+        lines += _section("# [[bidders]]", transport.Settings, "", f'# type = "{name}"')
+    return "\n".join(lines) + "\n"
+
+
+def _section(header: str, model: type[BaseModel], prefix: str, *first: str) -> list[str]:
+    """A model's fields as commented TOML, its nested models as sections of their own."""
+    lines = ["", *textwrap.wrap(_summary(model), 96, initial_indent="# ", subsequent_indent="# ")]
+    lines += [header, *first]
+    nested: list[str] = []
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            path = f"{prefix}.{name}" if prefix else name
+            nested += _section(f"[{path}]", kind, path)
+            continue
+        about = " ".join((field.description or "").split())
+        lines += textwrap.wrap(
+            f"{about} Type: {_type_name(kind)}.", 96, initial_indent="# ", subsequent_indent="# "
+        )
+        lines.append(f"# {name} = {_toml(field.get_default(call_default_factory=True))}")
+    return lines + nested
+
+
+def _summary(model: type[BaseModel]) -> str:
+    return (model.__doc__ or "").strip().partition("\n\n")[0]
+
+
+def _type_name(kind: Any) -> str:
+    """How a person names a type: its options, or its Python name with None left out."""
+    if get_origin(kind) is Literal:
+        return " | ".join(json.dumps(option) for option in get_args(kind))
+    options = [option for option in get_args(kind) if option is not type(None)]
+    if get_origin(kind) in (Union, UnionType):
+        return " | ".join(map(_type_name, options))
+    if get_origin(kind) is Annotated:
+        return _type_name(options[0])
+    return _TYPE_NAMES.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+_TYPE_NAMES = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true | false",
+    Decimal: "decimal, as text",
+    Path: "path",
+}
+
+
+def _toml(value: Any) -> str:
+    """A default as TOML; what has none shows as an empty comment."""
+    if value is None or value is PydanticUndefined:
+        return "" if value is None else "…  (required)"
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    return json.dumps(value if isinstance(value, (bool, int, float)) else str(value))
