@@ -33,7 +33,8 @@ def generate(root: Path) -> int:
         for name in ("mypy", "mypy_grpc")
         if (bin_dir / f"protoc-gen-{name}").exists()
     ]
-    protoc = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(proto), *plugins]
+    quiet = [f"--{kind}_opt=quiet" for kind in ("mypy", "mypy_grpc")]
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(proto), *plugins, *quiet]
     services = [name for name in files if name.endswith("_service.proto")]
     for kinds, inputs in (
         (("python", "mypy"), files),

@@ -1,0 +1,60 @@
+# Two commands do everything: `make run` and `make test`. Both set up what they need in .venv.
+# PYTHON names the interpreter to start from; by default the newest Python from 3.11 on.
+
+PYTHON ?= $(shell .ci/find-python)
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -q
+PROTOS := $(shell find proto -name '*.proto')
+
+.DEFAULT_GOAL := help
+
+run: $(VENV)/.server ## Start the exchange with three simulated bidders and run one auction
+	$(BIN)/xsp demo
+
+test: $(VENV)/.dev ## Run every test, with the floor on coverage
+	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered $(ARGS)
+
+lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter, buf lint, format and breaking
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	.ci/buf-breaking $(BIN)/buf
+
+bench: $(VENV)/.dev ## Measure against a floor or a peer in the same run; JSON goes to bench-results/
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+proto: $(VENV)/.tools ## Generate the Python stubs into gen/
+	$(BIN)/python hatch_build.py
+
+format: $(VENV)/.dev ## Format Python and protos in place
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write
+
+clean: ## Remove everything that was made
+	rm -rf $(VENV) gen dist bench-results .coverage* .*_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## Show this text
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# What builds the stubs and the package; everything else is installed on top of it.
+$(VENV)/.tools: pyproject.toml constraints.txt .ci/make-venv
+	.ci/make-venv "$(PYTHON)" $(VENV)
+	$(PIP) hatchling editables grpcio-tools mypy-protobuf
+	touch $@
+
+# Installing generates the stubs (hatch_build.py), so a changed contract installs again.
+$(VENV)/.server: $(VENV)/.tools hatch_build.py $(PROTOS)
+	$(PIP) --no-build-isolation -e '.[server]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.tools hatch_build.py $(PROTOS)
+	$(PIP) --no-build-isolation -e '.[server,dev]'
+	touch $(VENV)/.server $@
+
+.PHONY: run test lint bench proto format clean help
