@@ -2,8 +2,13 @@
 
     XspError
     ├── InvalidRequest       INVALID_ARGUMENT     the caller sent something wrong, with field paths
+    │   ├── MissingField     INVALID_ARGUMENT     a field of our own messages is absent
+    │   ├── Undecodable      INVALID_ARGUMENT     the bytes are not the message
     │   └── InvalidJson      INVALID_ARGUMENT     the text is not OpenRTB JSON
-    ├── TooLarge             RESOURCE_EXHAUSTED   a size or depth limit was passed
+    │       └── JsonSyntax   INVALID_ARGUMENT     the text is not JSON
+    ├── TooLarge             RESOURCE_EXHAUSTED   a limit on bytes was passed
+    │   └── TooDeep          RESOURCE_EXHAUSTED   a limit on nesting was passed
+    ├── DeadlineTooShort     DEADLINE_EXCEEDED    no time to ask anybody
     ├── RetryableError
     │   ├── Overloaded       RESOURCE_EXHAUSTED   too much at once; try again later
     │   └── Unavailable      UNAVAILABLE          something we depend on is away; try again later
@@ -37,17 +42,26 @@ class Violation:
 
 
 class XspError(Exception):
-    """Root of the tree. The message says what was wrong, where, and what would be right."""
+    """Root of the tree. The message says what was wrong, where, and what would be right.
+
+    Attributes:
+        metadata: facts for programs, as `limit` in bytes; they travel in `ErrorInfo.metadata`.
+    """
 
     status: ClassVar[str] = "INTERNAL"
-    reason: ClassVar[str] = "INTERNAL"
+    reason: ClassVar[str] = "INTERNAL_FAULT"
+
+    def __init__(self, message: str, **metadata: str | int) -> None:
+        """Keeps the message for people and the facts for programs."""
+        super().__init__(message)
+        self.metadata = {key: str(value) for key, value in metadata.items()}
 
 
 class InvalidRequest(XspError):
     """The request breaks a rule of OpenRTB or of this contract."""
 
     status = "INVALID_ARGUMENT"
-    reason = "INVALID_REQUEST"
+    reason: ClassVar[str] = "REQUEST_INVALID"
 
     def __init__(self, *violations: Violation) -> None:
         """Keeps the violations; the message lists them all."""
@@ -55,17 +69,52 @@ class InvalidRequest(XspError):
         self.violations = violations
 
 
+class MissingField(InvalidRequest):
+    """A field of XSP's own messages is needed and absent."""
+
+    reason = "FIELD_REQUIRED"
+
+    def __init__(self, path: str, expected: str) -> None:
+        """Names the field and what belongs there."""
+        super().__init__(Violation(path, f"missing; expected {expected}"))
+
+
+class Undecodable(InvalidRequest):
+    """The bytes are not a message of the type that the method takes."""
+
+    reason = "REQUEST_UNDECODABLE"
+
+
 class InvalidJson(InvalidRequest):
     """The text is not JSON, or not the JSON of the OpenRTB object that was expected."""
 
-    reason = "INVALID_JSON"
+    reason = "JSON_WRONG_TYPE"
+
+
+class JsonSyntax(InvalidJson):
+    """The text is not JSON at all."""
+
+    reason = "JSON_SYNTAX"
 
 
 class TooLarge(XspError):
-    """A message passed a limit on bytes or nesting."""
+    """A message passed a limit on bytes."""
 
     status = "RESOURCE_EXHAUSTED"
-    reason = "TOO_LARGE"
+    reason = "MESSAGE_TOO_LARGE"
+
+
+class TooDeep(TooLarge):
+    """JSON, XML or messages are nested deeper than we follow."""
+
+    reason = "NESTING_TOO_DEEP"
+
+
+class DeadlineTooShort(XspError):
+    """The caller's deadline leaves no time to ask anybody."""
+
+    status = "DEADLINE_EXCEEDED"
+    reason = "DEADLINE_TOO_SHORT"
 
 
 class RetryableError(XspError):
@@ -75,9 +124,9 @@ class RetryableError(XspError):
         retry_after: seconds after which a new attempt makes sense.
     """
 
-    def __init__(self, message: str, *, retry_after: float) -> None:
+    def __init__(self, message: str, *, retry_after: float, **metadata: str | int) -> None:
         """Keeps the advice on when to try again."""
-        super().__init__(message)
+        super().__init__(message, **metadata)
         self.retry_after = retry_after
 
 
@@ -85,14 +134,14 @@ class Overloaded(RetryableError):
     """More calls at once than the server is set to carry."""
 
     status = "RESOURCE_EXHAUSTED"
-    reason = "OVERLOADED"
+    reason = "TOO_BUSY"
 
 
 class Unavailable(RetryableError):
     """The server is stopping, or something it depends on is away."""
 
     status = "UNAVAILABLE"
-    reason = "UNAVAILABLE"
+    reason = "SERVER_NOT_SERVING"
 
 
 class NotBuilt(XspError):
@@ -106,4 +155,4 @@ class ConfigError(XspError):
     """A setting is missing, wrong or unknown; the message names it, its source and what fits."""
 
     status = "FAILED_PRECONDITION"
-    reason = "INVALID_CONFIG"
+    reason = "INTERNAL_FAULT"  # met at start-up, on the command line: no call ever sees it

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ValidationError
 from xsp_server.errors import ConfigError
 
 ENTRY_POINT_GROUP = "xsp.plugins"
+"""Where distributions, this one included, name the modules whose classes join."""
 
 
 class Configurable(Protocol):

@@ -1,0 +1,45 @@
+"""`xsp serve`."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+import uvloop
+
+from xsp_server import config
+from xsp_server.config import Settings
+from xsp_server.service import logs
+from xsp_server.service.server import Server
+
+
+@click.command("serve")
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file; `xsp config` prints one. Without it: defaults and environment.",
+)
+def command(file: Path | None) -> None:
+    """Run the server until SIGTERM or Ctrl-C, then drain and stop."""
+    settings = config.load(file)
+    logs.configure(settings.log)
+    uvloop.run(serve(settings))
+
+
+async def serve(settings: Settings) -> None:
+    """Runs a server until a signal ends it."""
+    async with Server(settings):
+        await stop_signal()
+
+
+async def stop_signal() -> None:
+    """Returns on the first SIGTERM or SIGINT; a second one kills, as usual."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+    for number in signals:
+        loop.remove_signal_handler(number)

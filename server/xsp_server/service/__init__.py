@@ -1,0 +1,1 @@
+"""The gRPC face: servicers, errors as statuses, and the assembly of a server."""

@@ -1,0 +1,132 @@
+"""One auction from request to answer: the order in which the rooms are called."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from xsp.openrtb.v2.bid_request_pb2 import BidRequest
+from xsp.openrtb.v2.bid_response_pb2 import BidResponse
+from xsp_server import auction
+from xsp_server.config import AuctionSettings
+from xsp_server.errors import DeadlineTooShort, InvalidRequest, Violation
+from xsp_server.openrtb.validation import BidRequestValidator, Severity
+from xsp_server.upstream import Ask, FanOut
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of an auction went, in ms.
+
+    Attributes:
+        available_ms: what the bidders were given.
+        validation_ms: reading what is wrong with the request.
+        bidders_ms: waiting for them.
+        decision_ms: judging and pricing.
+        total_ms: from start to answer.
+    """
+
+    available_ms: float
+    validation_ms: float
+    bidders_ms: float
+    decision_ms: float
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuctionRun:
+    """Everything that one auction was and gave.
+
+    Attributes:
+        request: as it came.
+        result: what was decided about every bid, and why.
+        response: the answer.
+        started_at: when it began, UTC.
+        timings: where its time went.
+    """
+
+    request: BidRequest
+    result: auction.Result
+    response: BidResponse
+    started_at: datetime
+    timings: Timings
+
+
+class Exchange:
+    """Runs auctions: validate, ask everybody under one deadline, decide, answer."""
+
+    def __init__(self, settings: AuctionSettings, bidders: FanOut) -> None:
+        """Takes the rules and the bidders."""
+        self._settings = settings
+        self._bidders = bidders
+        self._rules = auction.Rules(
+            second_price_increment=settings.second_price_increment,
+            nbr_no_demand=settings.nbr_no_demand,
+            nbr_all_refused=settings.nbr_all_refused,
+        )
+        self._validator = BidRequestValidator()
+
+    async def run(self, request: BidRequest, time_remaining: float | None) -> AuctionRun:
+        """One auction.
+
+        Args:
+            request: what is for sale.
+            time_remaining: seconds until the caller stops waiting; None when it did not say.
+
+        Raises:
+            InvalidRequest: the request breaks a rule of OpenRTB 2.6.
+            DeadlineTooShort: the caller stops waiting before anybody could be asked.
+        """
+        clock = asyncio.get_running_loop().time
+        started_at, started = datetime.now(UTC), clock()
+        timeout = self._timeout(request, time_remaining)
+        self._refuse_invalid(request)
+        validated = clock()
+        replies = await self._bidders.ask(_outgoing(request, timeout), started + timeout)
+        replied = clock()
+        result = auction.run(request, replies, replace(self._rules, deadline_ms=timeout * 1000))
+        response = auction.build_response(request, result)
+        ended = clock()
+        timings = Timings(
+            available_ms=timeout * 1000,
+            validation_ms=(validated - started) * 1000,
+            bidders_ms=(replied - validated) * 1000,
+            decision_ms=(ended - replied) * 1000,
+            total_ms=(ended - started) * 1000,
+        )
+        return AuctionRun(request, result, response, started_at, timings)
+
+    def _refuse_invalid(self, request: BidRequest) -> None:
+        found = self._validator.validate(request)
+        if not found.ok:
+            raise InvalidRequest(
+                *(
+                    Violation(violation.path, violation.description)
+                    for violation in found.violations
+                    if violation.severity is Severity.ERROR
+                )
+            )
+
+    def _timeout(self, request: BidRequest, time_remaining: float | None) -> float:
+        """Seconds for the bidders: the tighter of `tmax` and the caller's deadline, less ours.
+
+        A `tmax` inside the margin leaves 0: nobody is asked, and the answer's `nbr` says so.
+        """
+        margin = self._settings.margin_ms
+        timeout = ((request.tmax or self._settings.default_timeout_ms) - margin) / 1000
+        if time_remaining is not None:
+            if time_remaining * 1000 <= margin:
+                raise DeadlineTooShort(
+                    f"the deadline leaves {time_remaining * 1000:.0f} ms; expected more than "
+                    f"{margin} ms, which is kept for our own work (auction.margin_ms)",
+                    needed_ms=margin + 1,
+                )
+            timeout = min(timeout, time_remaining - margin / 1000)
+        return max(timeout, 0.0)
+
+
+def _outgoing(request: BidRequest, timeout: float) -> Ask:
+    """The request as bidders see it: `tmax` is what is left for them (section 3.2.1)."""
+    outgoing = BidRequest()
+    outgoing.CopyFrom(request)
+    outgoing.tmax = max(int(timeout * 1000), 1)
+    return Ask(outgoing)

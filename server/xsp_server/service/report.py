@@ -1,0 +1,277 @@
+"""The auction report: what an auction came to, as messages."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from fractions import Fraction
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from xsp.bid.v1 import auction_report_pb2 as pb
+from xsp.bid.v1.auction_options_pb2 import ExplainLevel
+from xsp.money.v1.money_pb2 import Money
+from xsp.openrtb.v2.bid_request_pb2 import BidRequest
+from xsp_server.auction import (
+    BidderVerdict,
+    BidVerdict,
+    Evidence,
+    Fate,
+    FloorSource,
+    PodVerdict,
+    PriceBasis,
+    RankClass,
+    Relation,
+    Result,
+    Standing,
+    Winner,
+)
+from xsp_server.openrtb import money
+from xsp_server.service.exchange import AuctionRun, Timings
+
+MAX_TEXTS = 20
+"""Texts of a list that a comparison shows; the rest is counted."""
+
+_FATES = {fate: pb.Fate.Value(f"FATE_{fate.name}") for fate in Fate}
+_RELATIONS = {relation: pb.Relation.Value(f"RELATION_{relation.name}") for relation in Relation}
+_BASES = {basis: pb.PriceBasis.Value(f"PRICE_BASIS_{basis.name}") for basis in PriceBasis}
+_FLOORS = {source: pb.FloorSource.Value(f"FLOOR_SOURCE_{source.name}") for source in FloorSource}
+_CLASSES = {rank: pb.RankClass.Value(f"RANK_CLASS_{rank.name}") for rank in RankClass}
+_OUTCOMES = {
+    standing: pb.BidderOutcome.Value(f"BIDDER_OUTCOME_{standing.name}") for standing in Standing
+}
+_ANSWERED = frozenset({Standing.BIDS, Standing.NO_BID})
+
+
+def report(run: AuctionRun, auction_id: str, level: ExplainLevel.ValueType) -> pb.AuctionReport:
+    """The report of one auction.
+
+    Args:
+        run: the auction.
+        auction_id: what the server calls it.
+        level: FULL, or SUMMARY to leave out comparisons.
+    """
+    result = run.result
+    verdicts: dict[str, list[BidVerdict]] = defaultdict(list)
+    for verdict in result.verdicts:
+        verdicts[verdict.bidder].append(verdict)
+    full = level == ExplainLevel.EXPLAIN_LEVEL_FULL
+    return pb.AuctionReport(
+        auction_id=auction_id,
+        openrtb_request_id=result.request_id,
+        start_time=_timestamp(run.started_at),
+        currency=result.currency,
+        level=level,
+        bidders=[
+            _bidder(bidder, verdicts[bidder.bidder], run, full=full)
+            for bidder in sorted(result.bidders, key=lambda bidder: bidder.bidder)
+        ],
+        imps=_imps(run.request, result),
+        pods=[_pod(pod, result.currency) for pod in result.pods],
+        nbr=result.nbr,
+        timings=_timings(run.timings),
+        totals=_totals(run.request, result),
+    )
+
+
+def _bidder(
+    bidder: BidderVerdict, verdicts: Sequence[BidVerdict], run: AuctionRun, *, full: bool
+) -> pb.BidderReport:
+    latency = run.timings.bidders_ms if bidder.arrived_ms is None else bidder.arrived_ms
+    return pb.BidderReport(
+        bidder=bidder.bidder,
+        asked=True,
+        imp_ids=[imp.id for imp in run.request.imp],
+        timeout=_duration(run.timings.available_ms),
+        sent_at=_duration(0),
+        latency=_duration(latency),
+        attempts=1,
+        outcome=_OUTCOMES[bidder.standing],
+        outcome_rule_id="" if bidder.standing is Standing.BIDS else bidder.rule_id,
+        detail=bidder.detail,
+        nbr=bidder.nbr,
+        nonbid_status=bidder.nonbid,
+        bids=[_bid(verdict, run.result.currency, full=full) for verdict in verdicts],
+    )
+
+
+def _bid(verdict: BidVerdict, currency: str, *, full: bool) -> pb.BidReport:
+    message, facts = verdict.message, verdict.facts
+    return pb.BidReport(
+        bid_id=verdict.bid,
+        seatbid_index=facts.seatbid_index,
+        bid_index=facts.bid_index,
+        seat=verdict.seat,
+        imp_id=verdict.imp,
+        deal_id=verdict.deal,
+        cid=message.cid if message.HasField("cid") else None,
+        crid=message.crid if message.HasField("crid") else None,
+        adomain=message.adomain,
+        mtype=verdict.media_type,
+        duration=None if verdict.seconds is None else Duration(seconds=verdict.seconds),
+        duration_assumed=verdict.seconds_assumed,
+        price=_money(verdict.price, verdict.bid_currency),
+        rate=_ratio(verdict.rate),
+        adjustment=_ratio(verdict.factor),
+        adjusted_price=_money(verdict.net, currency),
+        floor=_money(verdict.floor, currency),
+        floor_source=_floor_source(verdict),
+        rank_value=_money(verdict.value, currency),
+        rank_class=_CLASSES[verdict.rank_class],
+        fate=_FATES[verdict.fate],
+        rule_id=verdict.rule_id,
+        comparisons=[_comparison(verdict.evidence, currency)] if full and verdict.evidence else [],
+        loss_reason=verdict.loss_code,
+        nonbid_status=verdict.nonbid,
+    )
+
+
+def _floor_source(verdict: BidVerdict) -> pb.FloorSource.ValueType:
+    if verdict.floor is None or verdict.floor_source is None:
+        return pb.FLOOR_SOURCE_UNSPECIFIED
+    return _FLOORS[verdict.floor_source] if verdict.floor else pb.FLOOR_SOURCE_NONE
+
+
+def _comparison(evidence: Evidence, currency: str) -> pb.Comparison:
+    """What refused the bid: the relation did not hold."""
+    return pb.Comparison(
+        found=_operand(evidence.name, evidence.found, currency),
+        relation=_RELATIONS[evidence.relation],
+        required=_operand(evidence.against, evidence.required, currency),
+        held=False,
+    )
+
+
+def _operand(name: str, value: object, currency: str) -> pb.Operand:
+    operand = pb.Operand(name=name)
+    if isinstance(value, Fraction):
+        cpm = _money(value, currency)
+        if cpm is not None:
+            operand.cpm.CopyFrom(cpm)
+        if value != Fraction(money.to_micros(value), money.MICROS):
+            operand.exact = str(value)
+    elif isinstance(value, float):  # an arrival or a deadline, in ms
+        operand.duration.CopyFrom(_duration(value))
+    elif isinstance(value, int):
+        operand.integer = value
+    elif isinstance(value, str):
+        operand.text = value
+    elif isinstance(value, tuple):
+        operand.texts.values.extend(map(str, value[:MAX_TEXTS]))
+        operand.texts.more = max(len(value) - MAX_TEXTS, 0)
+    return operand
+
+
+def _imps(request: BidRequest, result: Result) -> list[pb.ImpReport]:
+    winners: dict[str, list[Winner]] = defaultdict(list)
+    for winner in result.winners:
+        winners[winner.imp].append(winner)
+    of_imp: dict[str, list[BidVerdict]] = defaultdict(list)
+    for verdict in result.verdicts:
+        of_imp[verdict.imp].append(verdict)
+    pods = {imp_id: pod.id for pod in result.pods for imp_id in pod.imps}
+    return [_imp(imp, result, of_imp[imp.id], winners[imp.id], pods) for imp in request.imp]
+
+
+def _imp(
+    imp: BidRequest.Imp,
+    result: Result,
+    verdicts: Sequence[BidVerdict],
+    winners: Sequence[Winner],
+    pods: Mapping[str, str],
+) -> pb.ImpReport:
+    rate = result.auction.rate(imp.bidfloorcur or "USD")
+    floor = None if rate is None else money.exact(imp.bidfloor) * rate
+    return pb.ImpReport(
+        imp_id=imp.id,
+        pod_id=pods.get(imp.id, ""),
+        auction_type=result.auction.auction_type,
+        floor=_money(floor, result.currency),
+        bids=len(verdicts),
+        eligible_bids=sum(_was_eligible(verdict) for verdict in verdicts),
+        winners=[_winner(winner) for winner in winners],
+    )
+
+
+def _was_eligible(verdict: BidVerdict) -> bool:
+    return verdict.rule_id.startswith("auction.")
+
+
+def _winner(winner: Winner) -> pb.Winner:
+    return pb.Winner(
+        imp_id=winner.imp,
+        bidder=winner.bidder,
+        seat=winner.seat,
+        bid_id=winner.bid,
+        deal_id=winner.deal,
+        slot=winner.slot,
+        clearing_price=_money(winner.clearing_price, winner.currency),
+        auction_price=_money(winner.auction_price, winner.bid_currency),
+        price_basis=_BASES[winner.basis],
+        rival=winner.rival or "",
+    )
+
+
+def _pod(pod: PodVerdict, currency: str) -> pb.PodReport:
+    return pb.PodReport(
+        pod_id=pod.id,
+        imp_ids=pod.imps,
+        filled=Duration(seconds=pod.seconds),
+        ads=pod.ads,
+        revenue=_money(pod.revenue, currency),
+        optimal=pod.exact,
+        revenue_bound=None if pod.exact else _money(pod.revenue + pod.gap, currency),
+        conflicts=pod.conflicts,
+    )
+
+
+def _timings(timings: Timings) -> pb.AuctionTimings:
+    return pb.AuctionTimings(
+        available=_duration(timings.available_ms),
+        validation=_duration(timings.validation_ms),
+        bidders=_duration(timings.bidders_ms),
+        decision=_duration(timings.decision_ms),
+        total=_duration(timings.total_ms),
+    )
+
+
+def _totals(request: BidRequest, result: Result) -> pb.AuctionTotals:
+    eligible = sum(map(_was_eligible, result.verdicts))
+    filled = len({winner.imp for winner in result.winners})
+    revenue = sum((winner.clearing_price for winner in result.winners), Fraction())
+    return pb.AuctionTotals(
+        bidders_asked=len(result.bidders),
+        bidders_answered=sum(bidder.standing in _ANSWERED for bidder in result.bidders),
+        bidders_bidding=sum(bidder.standing is Standing.BIDS for bidder in result.bidders),
+        bids=len(result.verdicts),
+        bids_refused=len(result.verdicts) - eligible,
+        bids_lost=eligible - len(result.winners),
+        bids_won=len(result.winners),
+        imps_filled=filled,
+        imps_empty=len(request.imp) - filled,
+        revenue=_money(revenue, result.currency),
+    )
+
+
+def _money(amount: Fraction | None, currency: str) -> Money | None:
+    """Whole micros; None stays None. An amount beyond 64 bits is left out too."""
+    if amount is None:
+        return None
+    micros = money.to_micros(amount)
+    return Money(currency=currency, micros=micros) if -(2**63) <= micros < 2**63 else None
+
+
+def _ratio(ratio: Fraction | None) -> str:
+    return "" if ratio is None or ratio == 1 else str(ratio)
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp
+
+
+def _duration(milliseconds: float) -> Duration:
+    duration = Duration()
+    duration.FromMicroseconds(round(milliseconds * 1000))
+    return duration

@@ -1,0 +1,188 @@
+"""The server put together: services, health, reflection, TLS, and an orderly end."""
+
+import asyncio
+from pathlib import Path
+from typing import Self
+
+import grpc
+import structlog
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from com.iabtechlab.bidstream.mutation.services.v1 import agentic_rtb_framework_service_pb2
+from xsp.bid.v1 import bid_service_pb2
+from xsp.state.v1 import state_service_pb2
+from xsp.vast.v1 import vast_service_pb2
+from xsp_server import registry
+from xsp_server.config import ServerSettings, Settings, TlsSettings
+from xsp_server.errors import ConfigError
+from xsp_server.service.bid import BidServicer
+from xsp_server.service.exchange import Exchange
+from xsp_server.service.methods import Gate, bind
+from xsp_server.upstream import Bidder, FanOut, Transport
+
+log = structlog.get_logger(__name__)
+
+BID_SERVICE = bid_service_pb2.DESCRIPTOR.services_by_name["BidService"]
+UNBUILT: tuple[ServiceDescriptor, ...] = (
+    vast_service_pb2.DESCRIPTOR.services_by_name["VastService"],
+    state_service_pb2.DESCRIPTOR.services_by_name["StateService"],
+    agentic_rtb_framework_service_pb2.DESCRIPTOR.services_by_name["RTBExtensionPoint"],
+)
+"""In the contract, so that reflection shows them; every method answers UNIMPLEMENTED."""
+
+
+class Server:
+    """A running exchange.
+
+    Use it as an async context manager, or call `start` and `stop`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Builds the bidders; nothing listens yet.
+
+        Raises:
+            ConfigError: a bidder's section doesn't fit its type, or two share a name.
+        """
+        self._settings = settings
+        self._transports = _transports(settings)
+        self._health = health.aio.HealthServicer()
+        self._gate = Gate(settings.server)
+        self._port = 0
+        self._server: grpc.aio.Server | None = None
+        self._bidders: FanOut | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port that was bound; 0 for a Unix socket."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """What a client on this machine dials."""
+        listen = self._settings.server.listen
+        if listen.startswith("unix:"):
+            return listen
+        return f"{listen.rpartition(':')[0]}:{self._port}"
+
+    async def start(self) -> None:
+        """Listens, and says SERVING on the health service.
+
+        Raises:
+            ConfigError: the address can't be bound or a certificate can't be read.
+        """
+        clock = asyncio.get_running_loop().time
+        self._bidders = FanOut([Bidder(transport, clock) for transport in self._transports])
+        exchange = Exchange(self._settings.auction, self._bidders)
+        self._server = self._assemble(BidServicer(exchange))
+        self._port = _listen(self._server, self._settings.server)
+        await self._server.start()
+        await self._say(health_pb2.HealthCheckResponse.SERVING)
+        log.info(
+            "serving", address=self.address, bidders=[b.settings.name for b in self._transports]
+        )
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Drains: NOT_SERVING first, then running calls finish, then everything closes.
+
+        Args:
+            grace: seconds for running calls; the setting `server.drain_seconds` by default.
+        """
+        if self._server is None or self._bidders is None:
+            return
+        grace = self._settings.server.drain_seconds if grace is None else grace
+        log.info("draining", grace_seconds=grace)
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+        await self._bidders.close()
+        log.info("stopped")
+
+    async def wait(self) -> None:
+        """Returns when the server has stopped."""
+        if self._server is not None:
+            await self._server.wait_for_termination()
+
+    async def __aenter__(self) -> Self:
+        """Starts."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stops."""
+        await self.stop()
+
+    def _assemble(self, bid: BidServicer) -> grpc.aio.Server:
+        settings = self._settings.server
+        server = grpc.aio.server(
+            options=[
+                # Up to the limit and somewhat over it we refuse by ourselves, with details; far
+                # beyond it gRPC drops the message before it is all here.
+                ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_message_bytes),
+                ("grpc.so_reuseport", 0),  # a second server on the port is an error, no surprise
+            ]
+        )
+        handlers = [bind(BID_SERVICE, bid, self._gate)]
+        handlers += [bind(service, object(), self._gate) for service in UNBUILT]
+        server.add_generic_rpc_handlers(handlers)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if settings.reflection:
+            services = [service.full_name for service in (BID_SERVICE, *UNBUILT)]
+            names = [*services, health.SERVICE_NAME, reflection.SERVICE_NAME]
+            reflection.enable_server_reflection(names, server, descriptor_pool.Default())
+        return server
+
+    async def _say(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
+        for name in ("", BID_SERVICE.full_name):
+            await self._health.set(name, status)
+
+
+def _transports(settings: Settings) -> list[Transport]:
+    transports: list[Transport] = []
+    names: dict[str, int] = {}
+    for index, section in enumerate(settings.bidders):
+        where = f"bidders[{index}]"
+        transport = registry.build("transport", section, where)
+        name = transport.settings.name
+        if name in names:
+            raise ConfigError(
+                f'{where}.name: got "{name}", which bidders[{names[name]}] has already; '
+                "expected a name of its own"
+            )
+        names[name] = index
+        transports.append(transport)
+    return transports
+
+
+def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
+    try:
+        credentials = _credentials(settings.tls)
+        if credentials is None:
+            return server.add_insecure_port(settings.listen)
+        return server.add_secure_port(settings.listen, credentials)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"server.listen: can't bind {settings.listen} ({error}); expected a free host:port"
+        ) from None
+
+
+def _credentials(tls: TlsSettings) -> grpc.ServerCredentials | None:
+    if tls.cert is None or tls.key is None:
+        return None
+    client_ca = None if tls.client_ca is None else _pem("client_ca", tls.client_ca)
+    return grpc.ssl_server_credentials(
+        [(_pem("key", tls.key), _pem("cert", tls.cert))],
+        root_certificates=client_ca,
+        require_client_auth=client_ca is not None,
+    )
+
+
+def _pem(name: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"server.tls.{name}: {path}: {error.strerror}; expected a readable PEM file"
+        ) from None
