@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from xsp_server import config
+from xsp_server.auction import Rules
 from xsp_server.errors import ConfigError
 
 
@@ -99,7 +100,9 @@ def test_the_defaults_in_the_template_are_the_real_ones(tmp_path):
         lines.append(bare if is_setting else line)
     uncommented = "\n".join(lines)
     assert "server" in tomllib.loads(uncommented)
-    assert config.load(write(tmp_path, uncommented)) == config.load()
+    settings = config.load(write(tmp_path, uncommented))
+    assert Rules.from_mapping(settings.rules) == Rules()
+    assert settings.model_copy(update={"rules": {}}) == config.load()
 
 
 def test_the_template_shows_a_section_for_each_type_of_bidder():

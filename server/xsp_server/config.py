@@ -6,7 +6,9 @@ spelled with two underscores in the environment: `XSP_SERVER__LISTEN=0.0.0.0:500
 checked by `xsp_server.registry`, which knows the plug-in's own model.
 """
 
+import inspect
 import json
+import re
 import textwrap
 import tomllib
 from decimal import Decimal
@@ -24,6 +26,7 @@ from pydantic_settings import (
 )
 
 from xsp_server import registry
+from xsp_server.auction import Rules
 from xsp_server.errors import ConfigError
 
 ENV_PREFIX = "XSP_"
@@ -91,12 +94,11 @@ class AuctionSettings(Section):
     """Time for an auction whose request has no `tmax`, in ms."""
     margin_ms: Annotated[int, Field(ge=0, le=1000)] = 20
     """Kept back from `tmax` and the gRPC deadline for our own work and the way home, in ms."""
-    second_price_increment: Annotated[Decimal, Field(ge=0, decimal_places=6)] = Decimal("0.01")
-    """What a second price auction adds to the runner-up, CPM in the auction's currency."""
-    nbr_no_demand: Annotated[int, Field(ge=0)] = 500
-    """`BidResponse.nbr` when no bidder bid. From 500 on the codes are the exchange's own."""
-    nbr_all_refused: Annotated[int, Field(ge=0)] = 501
-    """`BidResponse.nbr` when there were bids and every one was refused."""
+    rates_file: Path | None = None
+    """A TOML file with exchange rates, read again when it changes: `date = 2026-01-31` and tables
+    such as `[rates.USD]` with `EUR = "0.92"`. They come on top of `rules.rates`."""
+    rates_max_age_days: Annotated[int, Field(ge=0)] = 7
+    """Rates of a file whose `date` is older are not used: bids that need them are refused."""
 
 
 class Settings(BaseSettings):
@@ -114,6 +116,8 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
     auction: AuctionSettings = AuctionSettings()
+    rules: dict[str, Any] = {}
+    """What decides fates and prices; see `xsp_server.auction.Rules`."""
     bidders: tuple[dict[str, Any], ...] = ()
     """Who is asked to bid; one `[[bidders]]` section each, built by its `type`."""
 
@@ -173,6 +177,7 @@ def template() -> str:
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             lines += _section(f"[{name}]", field.annotation, name)
+    lines += _rules()
     lines += ["", "# Who is asked to bid: one section for each bidder, of one of these types."]
     for name, transport in registry.registered("transport"):
         lines += _section("# [[bidders]]", transport.Settings, "", f'# type = "{name}"')
@@ -196,6 +201,20 @@ def _section(header: str, model: type[BaseModel], prefix: str, *first: str) -> l
         )
         lines.append(f"# {name} = {_toml(field.get_default(call_default_factory=True))}")
     return lines + nested
+
+
+def _rules() -> list[str]:
+    """The rules of the auction, their texts out of the docstring that says what they mean."""
+    lines = ["", "# What decides fates and prices. Amounts are decimals as text.", "[rules]"]
+    defaults = Rules().to_mapping()
+    doc = inspect.getdoc(Rules) or ""
+    attributes = doc.partition("Attributes:\n")[2].partition("\n\n")[0]
+    for name, text in re.findall(r"^    (\w+): (.*(?:\n        .*)*)", attributes, re.MULTILINE):
+        about = " ".join(text.split())
+        about = about[0].upper() + about[1:]
+        lines += textwrap.wrap(about, 96, initial_indent="# ", subsequent_indent="# ")
+        lines.append(f"# {name} = {_toml(defaults.get(name))}")
+    return lines
 
 
 def _summary(model: type[BaseModel]) -> str:

@@ -170,3 +170,50 @@ async def test_bid_without_a_server_is_told():
 def test_simulate_tells_a_setting_that_does_not_fit(xsp):
     with pytest.raises(Exception, match="no_bid_rate: got '2'"):
         xsp("simulate", "--no-bid-rate", "2")
+
+
+BAD_REQUEST = {"id": "1", "at": 9, "imp": [{"id": "1", "banner": {"w": 300}, "bidfloor": -1}]}
+
+
+def test_validate_tells_path_rule_and_expectation_and_fails(xsp, tmp_path):
+    file = tmp_path / "request.json"
+    file.write_text(json.dumps(BAD_REQUEST | {"foo": 1}), encoding="utf-8")
+    result = xsp("validate", str(file), str(SAMPLE))
+    assert result.exit_code == 1
+    assert "imp[0].bidfloor: expected" in result.output
+    assert "[json.unknown]" in result.output
+    assert f"{SAMPLE}: ok, 0 warnings" in result.output
+
+
+def test_validate_gives_one_json_object_a_file(xsp):
+    result = xsp("validate", "-", "--json", input=json.dumps(BAD_REQUEST))
+    verdict = json.loads(result.stdout)
+    assert verdict["ok"] is False
+    paths = {violation["path"] for violation in verdict["violations"]}
+    assert "imp[0].bidfloor" in paths
+
+
+def test_validate_of_a_good_request_succeeds(xsp):
+    assert xsp("validate", str(SAMPLE)).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [("{", "json.type"), ('{"id": 5}', "json.type"), ("[" * 5000, "json.depth")],
+)
+def test_validate_of_what_is_no_openrtb_json_is_an_error(xsp, text, rule):
+    result = xsp("validate", "-", "--json", input=text)
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["violations"][0]["rule"] == rule
+
+
+def test_validate_holds_a_response_against_its_request(xsp):
+    bid = {"id": "b", "impid": "nowhere", "price": 1, "adm": "<a>"}
+    response = json.dumps({"id": "r", "seatbid": [{"bid": [bid]}]})
+    alone = xsp("validate", "-", "--response", input=response)
+    assert alone.exit_code == 0
+    against = xsp("validate", "-", "--request", str(SAMPLE), input=response)
+    assert against.exit_code == 1
+    assert "seatbid[0].bid[0].impid" in against.output
+    broken = xsp("validate", "-", "--response", input='{"id": 1}')
+    assert broken.exit_code == 1

@@ -187,7 +187,7 @@ def test_a_path_is_cut_to_a_length_that_can_be_told():
         (b"", "expected JSON, got an empty document"),
         (b" \n", "expected JSON, got an empty document"),
         (b"{", "not JSON at line 1 column 2: unexpected end of data"),
-        (b"[" * 1000, "not JSON at line 1 column 583: more is opened than closed"),
+        (b"[" * 1000, "not JSON at line 1 column 582: more is opened than closed"),
         (b'{"id":\n "1', "not JSON at line 2 column "),
         (b'{"id": "1"} x', "not JSON at line 1 column 13"),
         (b'{"at": NaN}', "not JSON at line 1 column 8"),
@@ -369,6 +369,22 @@ def test_coercion_leaves_right_types_alone():
 def test_nothing_is_coerced_in_ext():
     text = '{"imp": [{"id": 1, "ext": {"gpid": 7}}]}'
     assert trip(text, coerce=True) == {"imp": [{"id": "1", "ext": {"gpid": 7}}]}
+
+
+# -- the four roots
+
+
+@pytest.mark.parametrize(
+    ("parse", "message"),
+    [
+        (codec.parse_bid_request, BidRequest(id="1")),
+        (codec.parse_bid_response, BidResponse(id="1")),
+        (codec.parse_native_request, NativeRequest(ver="1.2")),
+        (codec.parse_native_response, NativeResponse(ver="1.2")),
+    ],
+)
+def test_each_root_has_a_function_of_its_own(parse, message):
+    assert parse(codec.write(message)) == (message, (), ())
 
 
 # -- native

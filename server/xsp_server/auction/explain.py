@@ -9,7 +9,7 @@ from types import MappingProxyType
 from xsp_server.auction.bids import FIXED_PRICE, Bid, TieOrder, best_first, repriced, worth
 from xsp_server.auction.checks import Checks
 from xsp_server.auction.fates import Evidence, Fate, RankClass, Relation
-from xsp_server.auction.pods import Pod, PodModel
+from xsp_server.auction.pods import Pod, PodModel, seconds_in_pod
 from xsp_server.auction.result import BidVerdict, Result, Winner
 from xsp_server.openrtb import money
 
@@ -218,7 +218,7 @@ def _least_in_pod(result: Result, pod: Pod, bid: Bid, others: Sequence[Bid]) -> 
         if rank_class > bid.rank_class and _total(rest, rank_class) < _total(without, rank_class):
             return None
     lacking = _total(without, bid.rank_class) - _total(rest, bid.rank_class)
-    wins_ties = _below(with_bid, bid.rank_class) > _below(without, bid.rank_class)
+    wins_ties = _below(pod, with_bid, bid.rank_class) > _below(pod, without, bid.rank_class)
     floor = bid.floor.amount if bid.floor and bid.floor.amount else Fraction(0)
     if _is_fixed(bid):
         enough = worth(bid) > lacking or (worth(bid) == lacking and wins_ties)
@@ -240,12 +240,12 @@ def _total(bids: Sequence[Bid], rank_class: RankClass) -> Fraction:
     return sum((worth(bid) for bid in bids if bid.rank_class is rank_class), Fraction(0))
 
 
-def _below(bids: Sequence[Bid], rank_class: RankClass) -> tuple[object, ...]:
+def _below(pod: Pod, bids: Sequence[Bid], rank_class: RankClass) -> tuple[object, ...]:
     """What decides between fillings that are equal down to a class: the greater is the better."""
     lower = [
         _total(bids, other) for other in (RankClass.DEAL, RankClass.OPEN) if other < rank_class
     ]
-    seconds = sum(bid.seconds or 0 for bid in bids)
+    seconds = sum(seconds_in_pod(pod, bid) for bid in bids)
     return (*lower, seconds, _Earlier([bid.tie_order for bid in bids]))
 
 

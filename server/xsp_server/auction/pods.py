@@ -121,16 +121,22 @@ class PodModel:
         return pack(self._ads, self._breaks, self._limit, forced)
 
     def _ad(self, bid: Bid, labels: int, pod: Pod) -> Ad:
-        """A bid whose duration is unknown takes all the time of a break."""
         imp_id = bid.bid.impid
         return Ad(
             rank_class=bid.rank_class,
             value=int(worth(bid) * self.unit),
-            seconds=(pod.imps[imp_id].seconds or 0) if bid.seconds is None else bid.seconds,
+            seconds=seconds_in_pod(pod, bid),
             labels=labels,
             room=self._rooms.get(imp_id),
             end_slot=_demand(bid) is not None,
         )
+
+
+def seconds_in_pod(pod: Pod, bid: Bid) -> int:
+    """How long an ad is; one whose duration is unknown takes all the time of a break."""
+    if bid.seconds is not None:
+        return bid.seconds
+    return pod.imps[bid.bid.impid].seconds or 0
 
 
 def _break(terms: PodTerms, bids: int) -> Break:

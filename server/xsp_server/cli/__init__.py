@@ -12,6 +12,7 @@ _COMMANDS = {
     "convert": "Turn OpenRTB JSON into protobuf, or back.",
     "demo": "A server, three simulated bidders and one auction.",
     "serve": "Run the server.",
+    "validate": "Say what is wrong with bid requests or responses.",
     "simulate": "Run a simulated bidder over HTTP and gRPC.",
 }
 

@@ -10,6 +10,7 @@ from xsp_server import auction
 from xsp_server.config import AuctionSettings
 from xsp_server.errors import DeadlineTooShort, InvalidRequest, Violation
 from xsp_server.openrtb.validation import BidRequestValidator, Severity
+from xsp_server.service.rates import RuleBook
 from xsp_server.upstream import Ask, FanOut
 
 
@@ -54,15 +55,11 @@ class AuctionRun:
 class Exchange:
     """Runs auctions: validate, ask everybody under one deadline, decide, answer."""
 
-    def __init__(self, settings: AuctionSettings, bidders: FanOut) -> None:
-        """Takes the rules and the bidders."""
+    def __init__(self, settings: AuctionSettings, rules: RuleBook, bidders: FanOut) -> None:
+        """Takes how time is given, the rules, and the bidders."""
         self._settings = settings
         self._bidders = bidders
-        self._rules = auction.Rules(
-            second_price_increment=settings.second_price_increment,
-            nbr_no_demand=settings.nbr_no_demand,
-            nbr_all_refused=settings.nbr_all_refused,
-        )
+        self._rules = rules
         self._validator = BidRequestValidator()
 
     async def run(self, request: BidRequest, time_remaining: float | None) -> AuctionRun:
@@ -78,12 +75,13 @@ class Exchange:
         """
         clock = asyncio.get_running_loop().time
         started_at, started = datetime.now(UTC), clock()
+        rules = self._rules.current()
         timeout = self._timeout(request, time_remaining)
         self._refuse_invalid(request)
         validated = clock()
         replies = await self._bidders.ask(_outgoing(request, timeout), started + timeout)
         replied = clock()
-        result = auction.run(request, replies, replace(self._rules, deadline_ms=timeout * 1000))
+        result = auction.run(request, replies, replace(rules, deadline_ms=timeout * 1000))
         response = auction.build_response(request, result)
         ended = clock()
         timings = Timings(

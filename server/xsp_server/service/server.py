@@ -16,11 +16,13 @@ from xsp.bid.v1 import bid_service_pb2
 from xsp.state.v1 import state_service_pb2
 from xsp.vast.v1 import vast_service_pb2
 from xsp_server import registry
+from xsp_server.auction import Rules
 from xsp_server.config import ServerSettings, Settings, TlsSettings
 from xsp_server.errors import ConfigError
 from xsp_server.service.bid import BidServicer
 from xsp_server.service.exchange import Exchange
 from xsp_server.service.methods import Gate, bind
+from xsp_server.service.rates import RuleBook
 from xsp_server.upstream import Bidder, FanOut, Transport
 
 log = structlog.get_logger(__name__)
@@ -44,10 +46,16 @@ class Server:
         """Builds the bidders; nothing listens yet.
 
         Raises:
-            ConfigError: a bidder's section doesn't fit its type, or two share a name.
+            ConfigError: a bidder's section doesn't fit its type, two share a name, or a rule is
+                wrong.
         """
         self._settings = settings
         self._transports = _transports(settings)
+        self._rules = RuleBook(
+            Rules.from_mapping(settings.rules),
+            settings.auction.rates_file,
+            settings.auction.rates_max_age_days,
+        )
         self._health = health.aio.HealthServicer()
         self._gate = Gate(settings.server)
         self._port = 0
@@ -75,7 +83,7 @@ class Server:
         """
         clock = asyncio.get_running_loop().time
         self._bidders = FanOut([Bidder(transport, clock) for transport in self._transports])
-        exchange = Exchange(self._settings.auction, self._bidders)
+        exchange = Exchange(self._settings.auction, self._rules, self._bidders)
         self._server = self._assemble(BidServicer(exchange))
         self._port = _listen(self._server, self._settings.server)
         await self._server.start()

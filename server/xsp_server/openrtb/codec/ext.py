@@ -119,8 +119,6 @@ def _survives(value: Any, member: Member) -> bool:  # noqa: PLR0911 - one line a
 
 
 def _all_survive(members: dict[str, Any], schema: Schema) -> bool:
-    if any(len(members.keys() & group) > 1 for group in schema.exclusive):
-        return False
     known = schema.members
     return all(name in known and _survives(each, known[name]) for name, each in members.items())
 
