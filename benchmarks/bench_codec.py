@@ -9,10 +9,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import harness
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
+import harness
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.openrtb import codec

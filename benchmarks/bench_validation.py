@@ -9,6 +9,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
@@ -177,7 +178,8 @@ def microseconds(make: Callable[[], object], judge: Callable[[object], object]) 
     return times
 
 
-def main() -> None:
+def run() -> dict[str, Any]:
+    """Measures, and gives microseconds a call."""
     text = json.dumps(REQUEST, separators=(",", ":"))
     request = codec.parse_bid_request(text).message
     response = codec.from_dict(BidResponse, RESPONSE).message
@@ -186,19 +188,27 @@ def main() -> None:
     judge_response = BidResponseValidator().validate
     assert not judge_request(request).violations
     assert not judge_response(response, request).violations
-    rounds = {
-        f"request of {len(text)} bytes of JSON": microseconds(
-            lambda: BidRequest.FromString(wire), judge_request
-        ),
+    times = {
+        "request": microseconds(lambda: BidRequest.FromString(wire), judge_request),
         "response of one bid": microseconds(
             lambda: BidResponse.FromString(answer), lambda given: judge_response(given, request)
         ),
     }
-    for name, times in rounds.items():
-        low, *_, high = statistics.quantiles(times, n=10)
-        median = statistics.median(times)
-        print(f"{name:36} median {median:6.1f} us   p10 {low:6.1f}   p90 {high:6.1f}")
+    us = {}
+    for name, each in times.items():
+        low, *_, high = statistics.quantiles(each, n=10)
+        us[name] = {"median": statistics.median(each), "p10": low, "p90": high}
+    return {"request_bytes_of_json": len(text), "us": us}
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures for people."""
+    lines = [f"a request of {figures['request_bytes_of_json']} bytes of JSON"]
+    for name, us in figures["us"].items():
+        spread = f"p10 {us['p10']:6.1f}   p90 {us['p90']:6.1f}"
+        lines.append(f"  {name:36} median {us['median']:6.1f} us   {spread}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    main()
+    print(table(run()))

@@ -1,7 +1,7 @@
 """Honest timing on a noisy machine: rounds of every candidate in turn, medians compared.
 
-    results = compare({"ours": parse_ours, "json_format": parse_theirs}, rounds=30)
-    results["ours"].median, ratio(results, "json_format", "ours")
+results = compare({"ours": parse_ours, "json_format": parse_theirs}, rounds=30)
+results["ours"].median, ratio(results, "json_format", "ours")
 """
 
 import statistics
@@ -28,9 +28,7 @@ class Timing:
     p90: float
 
 
-def compare(
-    candidates: Mapping[str, Callable[[], object]], rounds: int = 30
-) -> dict[str, Timing]:
+def compare(candidates: Mapping[str, Callable[[], object]], rounds: int = 30) -> dict[str, Timing]:
     """Times each candidate in interleaved rounds, after one that only warms up."""
     counts = {name: _calibrate(call) for name, call in candidates.items()}
     seconds: dict[str, list[float]] = {name: [] for name in candidates}

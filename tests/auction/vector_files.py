@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import json_format
-
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server import auction
-from xsp_server.openrtb import money
+from xsp_server.openrtb import codec, money
 from xsp_server.openrtb.reply import Outcome, Reply
 
 FOLDER = Path(__file__).parent.parent / "vectors" / "auction"
@@ -51,7 +49,7 @@ def read(path: Path) -> Vector:
     data = json.loads(path.read_text(encoding="utf-8"))
     return Vector(
         name=data["name"],
-        request=to_message(data["request"], BidRequest()),
+        request=codec.from_dict(BidRequest, data["request"]).message,
         replies=tuple(map(_reply, data["replies"])),
         rules=auction.Rules.from_mapping(data["rules"]),
         expected=data["expected"],
@@ -96,7 +94,7 @@ def _reply(data: dict[str, Any]) -> Reply:
         bidder=data["bidder"],
         outcome=Outcome(outcome or "error"),
         arrived_ms=data["arrived_ms"],
-        response=None if response is None else to_message(response, BidResponse()),
+        response=None if response is None else codec.from_dict(BidResponse, response).message,
     )
 
 
@@ -111,27 +109,3 @@ def _shuffled(reply: Reply, chance: random.Random) -> Reply:
         del repeated[:]
         repeated.extend(items)
     return replace(reply, response=response)
-
-
-def to_message(data, message):
-    return json_format.ParseDict(
-        _flags(data, message.DESCRIPTOR), message, ignore_unknown_fields=True
-    )
-
-
-def _flags(data, descriptor):
-    out = {}
-    for key, value in data.items():
-        field = descriptor.fields_by_name.get(key)
-        if field is None:
-            continue
-        if field.type == field.TYPE_BOOL:
-            value = bool(value)
-        elif field.message_type:
-            value = (
-                [_flags(v, field.message_type) for v in value]
-                if isinstance(value, list)
-                else _flags(value, field.message_type)
-            )
-        out[key] = value
-    return out

@@ -128,6 +128,19 @@ def test_a_fraction_alone_needs_no_second_look(monkeypatch):
     )
 
 
+def test_the_document_is_searched_once_however_many_ext_objects_it_has(monkeypatch):
+    class Counting:
+        asked = 0
+
+        def search(self, _text):
+            self.asked += 1
+
+    counting = Counting()
+    monkeypatch.setattr("xsp_server.openrtb.codec.exact._LONG_NUMBER", counting)
+    codec.parse_bid_request('{"imp":[%s]}' % ",".join(['{"ext":{"a":0.5}}'] * 9))
+    assert counting.asked == 1
+
+
 def test_ext_may_be_nested_254_levels_deep_and_no_deeper():
     assert len(written('{"a":' * 254 + "1" + "}" * 254)) > 254
     with pytest.raises(TooDeep, match=r"^imp\[1\].ext: expected at most 254 levels of nesting$"):

@@ -13,6 +13,7 @@ from typing import Final
 from xsp_server.auction.privacy.bits import Bits
 from xsp_server.auction.privacy.refusals import CHILD, LOCATION, OPT_OUT
 
+TCF_EU_V1: Final = 1
 TCF_EU: Final = 2
 TCF_CANADA: Final = 5
 US_PRIVACY: Final = 6

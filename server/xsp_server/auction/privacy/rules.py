@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xsp_server.auction.privacy import refusals
+from xsp_server.auction.privacy.paths import check
 from xsp_server.auction.privacy.words import Action, Signal, Treatment
 
 PREFIX: Final = "privacy."
@@ -29,12 +30,20 @@ class Rule:
         signal: what calls for it.
         fields: what is done to the request.
         skip: whether the bidder is not asked at all.
+
+    Raises:
+        ValueError: a path leads nowhere, or to what can't be treated so.
     """
 
     id: str
     signal: Signal
     fields: Fields = ()
     skip: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks the paths."""
+        for path, treatment in self.fields:
+            check(path, treatment)
 
 
 _REMOVE: Final = Treatment(Action.REMOVE)

@@ -34,33 +34,46 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Precision:
+    """How much is left of what is made less exact.
+
+    Attributes:
+        ipv4_bits: leading bits that a truncated IPv4 address keeps, 0 to 32.
+        ipv6_bits: the same for IPv6, 0 to 128. The address tells which of the two it is, not the
+            field that it stands in.
+        decimals: decimal places that a rounded number keeps, -9 to 15; -1 rounds to tens.
+    """
+
+    ipv4_bits: int = 24
+    ipv6_bits: int = 48
+    decimals: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Treatment:
     """What is done to a field, and how far.
 
     Attributes:
         action: what is done.
-        ipv4_bits: leading bits that a truncated IPv4 address keeps.
-        ipv6_bits: the same for IPv6, whichever field the address stands in.
-        decimals: decimal places that a rounded number keeps; -1 rounds to tens.
+        precision: how much is left, where something is left.
     """
 
     action: Action
-    ipv4_bits: int = 24
-    ipv6_bits: int = 48
-    decimals: int = 2
+    precision: Precision = Precision()
 
     def stricter(self, other: "Treatment") -> "Treatment":
-        """The one that leaves the least of a value; `self` if `other` takes nothing more."""
+        """What both do, one after the other; `self` if `other` takes nothing more."""
         if self.action is Action.REMOVE:
             return self
         if other.action is Action.REMOVE:
             return other
-        return Treatment(
-            self.action,
-            min(self.ipv4_bits, other.ipv4_bits),
-            min(self.ipv6_bits, other.ipv6_bits),
-            min(self.decimals, other.decimals),
+        ours, theirs = self.precision, other.precision
+        least = Precision(
+            min(ours.ipv4_bits, theirs.ipv4_bits),
+            min(ours.ipv6_bits, theirs.ipv6_bits),
+            min(ours.decimals, theirs.decimals),
         )
+        return Treatment(self.action, least)
 
 
 @dataclass(frozen=True, slots=True)

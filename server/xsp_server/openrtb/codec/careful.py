@@ -128,7 +128,7 @@ class Walk:
         if type(value) is not dict:
             return self._expect(place, "object", value)
         try:
-            typed, raw = split(value, schema, b"")
+            typed, raw = split(value, schema, None)
         except TooNested:
             raise TooDeep(
                 f"{to_path(place)}: expected at most {MAX_DEPTH} levels of nesting"

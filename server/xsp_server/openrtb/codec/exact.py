@@ -44,12 +44,24 @@ def has_fraction(text: bytes) -> bool:
     return text.translate(_FRACTION, b"-0123456789").find(b":.") >= 0
 
 
-def may_round(text: bytes) -> bool:
-    """Tells whether JSON holds a number of which a double could lose something.
+class Source:
+    """The text of a document that was read with plain numbers."""
 
-    That takes more than 15 digits or an exponent beyond 99. It may err on the side of yes.
-    """
-    return _LONG_NUMBER.search(text) is not None
+    __slots__ = ("_may_round", "_text")
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._may_round: bool | None = None
+
+    def may_round(self) -> bool:
+        """Tells whether it holds a number of which a double could lose something.
+
+        That takes more than 15 digits or an exponent beyond 99. It may err on the side of yes. The
+        text is searched once, however often this is asked.
+        """
+        if self._may_round is None:
+            self._may_round = _LONG_NUMBER.search(self._text) is not None
+        return self._may_round
 
 
 _POINT, _PLUS, _MINUS = b".+-"

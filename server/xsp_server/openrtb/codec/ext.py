@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import orjson
 
-from xsp_server.openrtb.codec.exact import dump, has_fraction, load, may_round
+from xsp_server.openrtb.codec.exact import Source, dump, has_fraction, load
 from xsp_server.openrtb.codec.schema import (
     EXT,
     FLAG,
@@ -36,14 +36,16 @@ class TooNested(Irregular):
     """An `ext` object is nested deeper than MAX_DEPTH."""
 
 
-def split(ext: dict[str, Any], schema: Schema, source: bytes) -> tuple[dict[str, Any], str | None]:
+def split(
+    ext: dict[str, Any], schema: Schema, source: Source | None
+) -> tuple[dict[str, Any], str | None]:
     """Parts an `ext` object into members for typed fields and the text of all others, if any.
 
     The former are taken out of `ext`.
 
     A member goes to its field only if its value comes back from there unchanged: the right type,
     and nothing unknown, null or empty inside. `source` is the document, if its numbers may have
-    been rounded when they were read; else it is empty.
+    been rounded when they were read.
 
     Raises:
         TooNested: `ext` is nested too deep.
@@ -89,12 +91,12 @@ def _without(names: Container[str], raw: str) -> tuple[dict[str, Any], str]:
         raise ValueError(f"expected at most {MAX_DEPTH} levels of nesting in raw_json") from None
 
 
-def _text(members: dict[str, Any], source: bytes) -> str:
+def _text(members: dict[str, Any], source: Source | None) -> str:
     try:
         text = dump(members)
     except orjson.JSONEncodeError:
         raise TooNested from None
-    if has_fraction(text) and source and may_round(source):
+    if source is not None and has_fraction(text) and source.may_round():
         raise Irregular
     return text.decode()
 

@@ -7,6 +7,7 @@ looked at here, and only that: `keys() - plain` leaves the few members that need
 
 from typing import Any
 
+from xsp_server.openrtb.codec.exact import Source
 from xsp_server.openrtb.codec.ext import Irregular, split
 from xsp_server.openrtb.codec.schema import (
     EXCLUSIVE_OBJECT,
@@ -23,11 +24,11 @@ from xsp_server.openrtb.codec.values import is_shallow, to_value
 
 
 def shape(  # noqa: C901, PLR0912 - it runs for every member, where calls are dear
-    members: dict[str, Any], schema: Schema, source: bytes
+    members: dict[str, Any], schema: Schema, source: Source
 ) -> list[str] | None:
     """Turns an object's members into arguments of its message, in place.
 
-    `source` is the text of the whole document. Returns the paths of unknown members, which are
+    `source` is the whole document. Returns the paths of unknown members, which are
     taken out; None if there are none.
 
     Raises:
@@ -90,7 +91,7 @@ def _check_exclusive(members: dict[str, Any], schema: Schema) -> None:
         raise Irregular
 
 
-def _ext(ext: Any, schema: Schema, source: bytes) -> dict[str, Any]:
+def _ext(ext: Any, schema: Schema, source: Source) -> dict[str, Any]:
     if type(ext) is not dict:
         raise Irregular
     typed, raw = split(ext, schema, source)

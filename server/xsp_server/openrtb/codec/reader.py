@@ -63,7 +63,7 @@ def _quick(
         root, prefix = root[wrapper], f"{wrapper}."
         if type(root) is not dict:
             raise Irregular
-    found = shape(root, schema, text)
+    found = shape(root, schema, exact.Source(text))
     message = message_type(**root)
     if not found and not unknown:
         return Parsed(message)
