@@ -87,6 +87,7 @@ def test_objects_in_a_typed_member_have_an_ext_of_their_own():
         (BidRequest.Imp, '{"skadn":{"versions":["2.0",3]}}'),
         (BidRequest.Imp, '{"skadn":{"ext":1}}'),
         (BidRequest.Imp, '{"skadn":{"skadnetlist":{"excl":[true]}}}'),
+        (BidRequest.Imp, '{"skadn":{"skadnetlist":{"excl":[1,2147483648]}}}'),
         (BidRequest.User, '{"eids":{}}'),
         (BidRequest.User, '{"eids":[]}'),
         (BidRequest.User, '{"eids":[null]}'),
@@ -137,7 +138,8 @@ def test_the_document_is_searched_once_however_many_ext_objects_it_has(monkeypat
 
     counting = Counting()
     monkeypatch.setattr("xsp_server.openrtb.codec.exact._LONG_NUMBER", counting)
-    codec.parse_bid_request('{"imp":[%s]}' % ",".join(['{"ext":{"a":0.5}}'] * 9))
+    imps = ",".join(['{"ext":{"a":0.5}}'] * 9)
+    codec.parse_bid_request(f'{{"imp":[{imps}]}}')
     assert counting.asked == 1
 
 

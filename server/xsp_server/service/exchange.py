@@ -9,6 +9,7 @@ from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server import auction
 from xsp_server.config import AuctionSettings
 from xsp_server.errors import DeadlineTooShort, InvalidRequest, Violation
+from xsp_server.openrtb.reply import Reply
 from xsp_server.openrtb.validation import BidRequestValidator, Severity
 from xsp_server.service.rates import RuleBook
 from xsp_server.upstream import Ask, FanOut
@@ -39,6 +40,8 @@ class AuctionRun:
 
     Attributes:
         request: as it came.
+        rules: that held, the deadline among them.
+        replies: of every bidder that was asked, in the order of the settings.
         result: what was decided about every bid, and why.
         response: the answer.
         started_at: when it began, UTC.
@@ -46,6 +49,8 @@ class AuctionRun:
     """
 
     request: BidRequest
+    rules: auction.Rules
+    replies: list[Reply]
     result: auction.Result
     response: BidResponse
     started_at: datetime
@@ -75,13 +80,13 @@ class Exchange:
         """
         clock = asyncio.get_running_loop().time
         started_at, started = datetime.now(UTC), clock()
-        rules = self._rules.current()
         timeout = self._timeout(request, time_remaining)
+        rules = replace(self._rules.current(), deadline_ms=round(timeout * 1000, 3))
         self._refuse_invalid(request)
         validated = clock()
         replies = await self._bidders.ask(_outgoing(request, timeout), started + timeout)
         replied = clock()
-        result = auction.run(request, replies, replace(rules, deadline_ms=timeout * 1000))
+        result = auction.run(request, replies, rules)
         response = auction.build_response(request, result)
         ended = clock()
         timings = Timings(
@@ -91,7 +96,7 @@ class Exchange:
             decision_ms=(ended - replied) * 1000,
             total_ms=(ended - started) * 1000,
         )
-        return AuctionRun(request, result, response, started_at, timings)
+        return AuctionRun(request, rules, replies, result, response, started_at, timings)
 
     def _refuse_invalid(self, request: BidRequest) -> None:
         found = self._validator.validate(request)

@@ -53,4 +53,5 @@ class Bidder:
         await self._transport.close()
 
     def _since(self, started: float) -> float:
-        return (self._clock() - started) * 1000
+        """Milliseconds in whole microseconds: what a record of the auction can hold exactly."""
+        return round((self._clock() - started) * 1000, 3)

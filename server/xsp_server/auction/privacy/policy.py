@@ -35,7 +35,7 @@ class Disclosure:
 
     Attributes:
         request: its view; the request itself, not a copy, where nothing had to change.
-        changes: what was taken from it, in no order that means anything.
+        changes: what was taken from it.
     """
 
     request: BidRequest
@@ -75,6 +75,8 @@ class Plan:
         return self.refusal or Disclosure(*redact(request, self.walk))
 
 
+_READING: Final = Reading()
+_PRECISION: Final = Precision()
 _REMEMBERED: Final = 1024
 """Plans that a policy keeps; more than there are combinations in practice."""
 
@@ -92,9 +94,9 @@ class PrivacyPolicy:
         ConfigError: a rule is missing, unknown or out of order.
     """
 
-    reading: Reading = Reading()
+    reading: Reading = _READING
     rules: tuple[Rule, ...] = DEFAULTS
-    precision: Precision = Precision()
+    precision: Precision = _PRECISION
     _plans: dict[tuple[int, tuple[Rule, ...]], Plan] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -127,7 +129,7 @@ class PrivacyPolicy:
         return BidderPrivacy(*settings.read_bidder(values, self.rules, self.precision, where))
 
     def to_mapping(self) -> dict[str, Any]:
-        """Every setting, defaults included, as values for TOML or JSON that `from_mapping` reads."""
+        """Every setting as values for TOML or JSON that `from_mapping` reads, defaults too."""
         return settings.write_policy(self.reading, self.rules, self.precision)
 
     def apply(self, request: BidRequest, bidder: BidderPrivacy) -> Disclosure | Refusal:
@@ -143,9 +145,7 @@ class PrivacyPolicy:
 
     def plan(self, said: Signals, bidder: BidderPrivacy) -> Plan:
         """What is done for one bidder."""
-        acting = said.rules_for(
-            bidder.vendor_id, unlisted_vendors=self.reading.unlisted_vendors
-        )
+        acting = said.rules_for(bidder.vendor_id, unlisted_vendors=self.reading.unlisted_vendors)
         for signal in bidder.exempt:
             acting &= ~OF_SIGNAL[signal]
         plan = self._plans.get((acting, bidder.rules))

@@ -1,7 +1,7 @@
 """Takes from a request what a walk says, and tells what it took."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -97,7 +97,7 @@ def _removed(_value: Any, _precision: Precision) -> None:
     return None
 
 
-_TREATMENTS: Final = {
+_TREATMENTS: Final[dict[Action, Callable[[Any, Precision], Any]]] = {
     Action.REMOVE: _removed,
     Action.TRUNCATE: _truncated,
     Action.ROUND: _rounded,

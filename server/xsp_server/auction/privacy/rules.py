@@ -40,6 +40,10 @@ class Rule:
     fields: Fields = ()
     skip: bool = False
 
+    def __hash__(self) -> int:
+        """Few rules share an id, and plans are looked up by them for every bidder."""
+        return hash((self.id, self.skip))
+
     def __post_init__(self) -> None:
         """Checks the paths."""
         for path, treatment in self.fields:

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 from xsp_server.auction.privacy.paths import check
-from xsp_server.auction.privacy.rules import DEFAULTS, PREFIX, Fields, Rule
+from xsp_server.auction.privacy.rules import DEFAULTS, PREFIX, Rule
 from xsp_server.auction.privacy.signals import Reading
 from xsp_server.auction.privacy.words import Action, Precision, Signal, Treatment
 from xsp_server.errors import ConfigError
@@ -67,9 +67,7 @@ def read_bidder(
     return options.get("vendor_id"), options.get("exempt", frozenset()), tuple(own.values())
 
 
-def write_policy(
-    reading: Reading, rules: tuple[Rule, ...], precision: Precision
-) -> dict[str, Any]:
+def write_policy(reading: Reading, rules: tuple[Rule, ...], precision: Precision) -> dict[str, Any]:
     """What `read_policy` reads back to the same."""
     tables: dict[str, Any] = {}
     for rule in rules:
@@ -238,7 +236,7 @@ def _set(treated: dict[str, Treatment], path: str, value: object, precision: Pre
 
 
 def _treatment(value: object, precision: Precision) -> Treatment:
-    options = value if isinstance(value, Mapping) else {"action": value}
+    options: Mapping[str, Any] = value if isinstance(value, Mapping) else {"action": value}
     if options["action"] not in list(Action) or not options.keys() <= {"action", *_PRECISION}:
         raise ValueError(
             f"one of: {', '.join(Action)}, {KEEP}; or a table with action, {', '.join(_PRECISION)}"

@@ -83,21 +83,31 @@ def read(request: BidRequest, how: Reading) -> Signals:
     if not request.HasField("regs") and not how.assume_gdpr:
         return _NOTHING if rules == _ALWAYS else Signals(rules)
     regs = _regs(request.regs)
-    rules |= regs.rules | _us_privacy_rules(regs.us_privacy, how)
-    gdpr = gpp_tcf = None
-    sections = _sections(regs.gpp)
-    consent = _consent(request.user) or (sections or {}).get(gpp.TCF_EU, "")
-    if regs.gdpr or (regs.gdpr is None and how.assume_gdpr):
-        gdpr = _decided(consent, how)
-        rules |= GDPR_RULES[refusals.CONSENT_FRAMEWORK] if gdpr is None else 0
-    for section in _applying(regs, sections, how):
-        text = (sections or {}).get(section, "")
+    rules |= regs.rules | (_OPT_OUT if _opts_out(regs.us_privacy, how) else 0)
+    gdpr = how.assume_gdpr if regs.gdpr is None else regs.gdpr
+    if not (gdpr or regs.gpp or regs.sids):
+        return Signals(rules)
+    return _read_strings(request.user, regs, gdpr, how, rules)
+
+
+def _read_strings(
+    user: BidRequest.User, regs: "_Regs", gdpr: bool, how: Reading, rules: int
+) -> Signals:
+    """Adds what the TC string and the GPP string say."""
+    sections, readable = _sections(regs.gpp)
+    consent = user.consent or user.ext.consent or sections.get(gpp.TCF_EU, "")
+    decided = decided_in_gpp = None
+    if gdpr:
+        decided = _decided(consent, how)
+        rules |= 0 if decided else GDPR_RULES[refusals.CONSENT_FRAMEWORK]
+    for section in _applying(regs, sections if readable else (_UNKNOWN,), how):
+        text = sections.get(section, "")
         if section == gpp.TCF_EU:
-            gpp_tcf = _decided(text or consent, how)
-            rules |= GPP_RULES[refusals.CONSENT_FRAMEWORK] if gpp_tcf is None else 0
+            decided_in_gpp = _decided(text or consent, how)
+            rules |= 0 if decided_in_gpp else GPP_RULES[refusals.CONSENT_FRAMEWORK]
         else:
             rules |= GPP_RULES[_refused(section, text, regs, how)]
-    return Signals(rules, gdpr, gpp_tcf)
+    return Signals(rules, decided, decided_in_gpp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +174,6 @@ def _integers(value: Any) -> tuple[int, ...]:
     return tuple(item for item in items if isinstance(item, int))
 
 
-def _consent(user: BidRequest.User) -> str:
-    return user.consent or user.ext.consent
-
-
 def _decided(consent: str, how: Reading) -> TcString | None:
     """A TC string that counts; None: there is no consent."""
     try:
@@ -195,7 +201,8 @@ def _opted_out(us_privacy: str) -> bool:
     return match[2] == "Y"
 
 
-def _us_refused(us_privacy: Iterable[str], how: Reading) -> bool:
+def _opts_out(us_privacy: Iterable[str], how: Reading) -> bool:
+    """Tells whether one of the strings opts out, or may do so."""
     for text in us_privacy:
         try:
             if _opted_out(text):
@@ -206,16 +213,12 @@ def _us_refused(us_privacy: Iterable[str], how: Reading) -> bool:
     return False
 
 
-def _us_privacy_rules(us_privacy: Iterable[str], how: Reading) -> int:
-    return _OPT_OUT if _us_refused(us_privacy, how) else 0
-
-
-def _sections(text: str) -> dict[int, str] | None:
-    """The sections of a GPP string; None: it can't be read."""
+def _sections(text: str) -> tuple[dict[int, str], bool]:
+    """The sections of a GPP string, and whether it could be read."""
     try:
-        return gpp.split(text) if text else {}
+        return (gpp.split(text) if text else {}), True
     except ValueError:
-        return None
+        return {}, False
 
 
 _UNKNOWN: Final = 0
@@ -224,19 +227,19 @@ _NO_SECTION: Final = -1
 """In `gpp_sid`: no section holds."""
 
 
-def _applying(regs: _Regs, sections: Mapping[int, str] | None, how: Reading) -> Iterable[int]:
-    """The ids of the sections that hold."""
+def _applying(regs: _Regs, there: Iterable[int], how: Reading) -> Iterable[int]:
+    """The ids of the sections that hold, of those that are there or are told to hold."""
     told = {sid for sid in regs.sids if sid > 0} - gpp.NOT_SECTIONS
     if told or _NO_SECTION in regs.sids or not how.gpp_without_sid:
         return told
-    return [_UNKNOWN] if sections is None else sections
+    return there
 
 
 def _refused(section: int, text: str, regs: _Regs, how: Reading) -> int:
     """What a section other than the EU's refuses, as bits of `refusals`."""
     if section == gpp.US_PRIVACY:
         strings = (text,) if text else regs.us_privacy or ("",)
-        return refusals.OPT_OUT if _us_refused(strings, how) else 0
+        return refusals.OPT_OUT if _opts_out(strings, how) else 0
     try:
         return gpp.us_refused(section, text)
     except ValueError:

@@ -55,7 +55,7 @@ def split(
         _text(ext, source)
     known = schema.members
     typed = {}
-    for name in [*ext]:
+    for name in [*ext] if known else ():
         if name in known and _survives(ext[name], known[name]):
             typed[name] = ext.pop(name)
     return typed, (_text(ext, source) if ext else None)
@@ -110,19 +110,31 @@ def _survives(value: Any, member: Member) -> bool:  # noqa: PLR0911 - one line a
         return type(value) is int and INT32_MIN <= value <= INT32_MAX
     if kind == FLAG:
         return type(value) in {int, bool} and value in {0, 1}
-    if kind in _ITEMS:
-        item = _ITEMS[kind], schema
-        return type(value) is list and value != [] and all(_survives(x, item) for x in value)
     if kind == OBJECT:
         return type(value) is dict and _all_survive(value, schema)
     if kind == EXT:
         return type(value) is dict
+    if kind in {STRINGS, INTEGERS, OBJECTS}:
+        return type(value) is list and value != [] and _items_survive(value, member)
     return _survives_open(value, kind)
 
 
 def _all_survive(members: dict[str, Any], schema: Schema) -> bool:
     known = schema.members
-    return all(name in known and _survives(each, known[name]) for name, each in members.items())
+    for name in members:  # noqa: PLC0206 - a generator costs more than there is to do
+        if name not in known or not _survives(members[name], known[name]):
+            return False
+    return True
+
+
+def _items_survive(items: list[Any], member: Member) -> bool:
+    kind, schema = member
+    types = set(map(type, items))
+    if kind == STRINGS:
+        return types == {str}
+    if kind == INTEGERS:
+        return types == {int} and INT32_MIN <= min(items) <= max(items) <= INT32_MAX
+    return types == {dict} and all(_all_survive(item, schema) for item in items)
 
 
 def _survives_open(value: Any, kind: int) -> bool:
@@ -132,6 +144,3 @@ def _survives_open(value: Any, kind: int) -> bool:
     if kind == NUMBERS_BY_NAME:
         return type(value) is dict and value != {} and all(map(is_double, value.values()))
     return value is not None and is_shallow(value) and is_value(value)
-
-
-_ITEMS = {STRINGS: STRING, INTEGERS: INTEGER, OBJECTS: OBJECT}
