@@ -99,6 +99,11 @@ class AuctionSettings(Section):
     such as `[rates.USD]` with `EUR = "0.92"`. They come on top of `rules.rates`."""
     rates_max_age_days: Annotated[int, Field(ge=0)] = 7
     """Rates of a file whose `date` is older are not used: bids that need them are refused."""
+    fill_macros: bool = True
+    """Whether the answer's `adm`, `nurl` and `burl` come with their `${AUCTION_…}` macros filled.
+    Only we know the price in the bidder's own currency."""
+    seatnonbid: bool = False
+    """Whether the answer lists in `ext.seatnonbid` who did not bid and which bids were refused."""
 
 
 class Settings(BaseSettings):
@@ -118,6 +123,10 @@ class Settings(BaseSettings):
     auction: AuctionSettings = AuctionSettings()
     rules: dict[str, Any] = {}
     """What decides fates and prices; see `xsp_server.auction.Rules`."""
+    privacy: dict[str, Any] = {}
+    """What bidders may see; see `xsp_server.auction.privacy.settings`."""
+    schain: dict[str, Any] | None = None
+    """Our node, appended to `source.schain`; see `xsp_server.auction.schain.ChainNode`."""
     bidders: tuple[dict[str, Any], ...] = ()
     """Who is asked to bid; one `[[bidders]]` section each, built by its `type`."""
 

@@ -2,28 +2,18 @@
 
 import pytest
 
+from auction.small import reply
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
-from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.auction import Rules, run
-from xsp_server.openrtb.reply import Outcome, Reply
 
-
-def reply(bidder, *bids, arrived_ms=5, seat=None, **response):
-    """One bidder's answer; a bid needs no more than an imp and a price."""
-    made = [
-        {"id": str(n), "impid": "1", "price": 1, "adm": "<div>ad</div>", **bid}
-        for n, bid in enumerate(bids)
-    ]
-    answer = BidResponse(**{"id": "req", **response})
-    answer.seatbid.add(seat=seat, bid=made)
-    return Reply(bidder, Outcome.BIDS, arrived_ms, answer)
+DEFAULT = Rules()
 
 
 @pytest.fixture
 def auction():
     """Runs an auction of banner imps without floors at first price."""
 
-    def run_auction(*replies, rules=Rules(), imp=None, imps=None, **request):
+    def run_auction(*replies, rules=DEFAULT, imp=None, imps=None, **request):
         offered = imps or [{"id": "1", "banner": {}, **(imp or {})}]
         return run(BidRequest(**{"id": "req", "at": 1, "imp": offered, **request}), replies, rules)
 

@@ -124,6 +124,7 @@ def test_a_search_cut_short_is_honest():
     breaks = [Break(60, 12)]
     best = pack(ads, breaks, limit=1_000_000)
     assert best.exact
+    assert not pack(ads, breaks, 1).exact
     for limit in (1, 10, 100):
         short = pack(ads, breaks, limit)
         lacking = sum(ads[i].value for i in best.chosen) - sum(ads[i].value for i in short.chosen)

@@ -55,13 +55,18 @@ def fan_out(*transports):
     return FanOut([Bidder(transport, clock) for transport in transports])
 
 
+async def ask(out, deadline):
+    """Asks all of them the same."""
+    return await out.ask({bidder.name: ASK for bidder in out._bidders}, deadline)
+
+
 def soon(seconds=5.0):
     return asyncio.get_running_loop().time() + seconds
 
 
 async def test_every_bidder_has_a_reply_in_the_order_of_the_bidders():
     functions = {"a": bids, "b": empty, "c": nothing, "d": broken, "e": refused}
-    replies = await fan_out(*(Scripted(n, f) for n, f in functions.items())).ask(ASK, soon())
+    replies = await ask(fan_out(*(Scripted(n, f) for n, f in functions.items())), soon())
     assert [(reply.bidder, reply.outcome) for reply in replies] == [
         ("a", Outcome.BIDS),
         ("b", Outcome.NO_BID),
@@ -82,7 +87,7 @@ async def test_a_bidder_that_ignores_its_timeout_delays_nobody():
         return BIDS
 
     out = fan_out(Scripted("stuck", stuck), Scripted("quick", bids))
-    replies = await out.ask(ASK, soon(0.05))
+    replies = await ask(out, soon(0.05))
     assert [reply.outcome for reply in replies] == [Outcome.TIMEOUT, Outcome.BIDS]
     assert replies[0].arrived_ms is None
     release.set()
@@ -98,7 +103,7 @@ async def test_close_waits_for_late_calls_and_closes_every_transport():
 
     transports = [Scripted("late", late), Scripted("quick", bids)]
     out = fan_out(*transports)
-    await out.ask(ASK, soon(0.01))
+    await ask(out, soon(0.01))
     closing = asyncio.ensure_future(out.close())
     release.set()
     await closing
@@ -108,16 +113,23 @@ async def test_close_waits_for_late_calls_and_closes_every_transport():
 
 async def test_the_timeout_is_the_tighter_of_deadline_and_setting():
     patient, hasty = Scripted("patient", bids), Scripted("hasty", bids, timeout_ms=20)
-    await fan_out(patient, hasty).ask(ASK, soon(1))
+    await ask(fan_out(patient, hasty), soon(1))
     assert 0.5 < patient.timeouts[0] <= 1
     assert hasty.timeouts[0] == pytest.approx(0.02)
 
 
 async def test_without_time_nobody_is_asked():
     transport = Scripted("a", bids)
-    [reply] = await fan_out(transport).ask(ASK, soon(-1))
+    [reply] = await ask(fan_out(transport), soon(-1))
     assert reply.outcome is Outcome.TIMEOUT
     assert transport.timeouts == []
+
+
+async def test_only_those_are_asked_who_have_a_request():
+    first, second = Scripted("first", bids), Scripted("second", bids)
+    [reply] = await fan_out(first, second).ask({"second": ASK}, soon())
+    assert reply.bidder == "second"
+    assert first.timeouts == []
 
 
 async def test_without_bidders_there_are_no_replies():
@@ -133,7 +145,7 @@ async def test_a_caller_that_walks_away_leaves_no_call_unwatched():
         return BIDS
 
     out = fan_out(Scripted("slow", slow))
-    caller = asyncio.ensure_future(out.ask(ASK, soon()))
+    caller = asyncio.ensure_future(ask(out, soon()))
     await entered.wait()
     caller.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -65,7 +65,7 @@ async def test_the_timeout_is_the_deadline_that_the_bidder_sees(bidder):
 
     error = await failure(await bidder(hang), timeout=0.2)
     assert error.outcome is Outcome.TIMEOUT
-    assert 0 < seen[0] <= 0.2
+    assert 0 < seen[0] <= 0.21  # gRPC rounds up to its own units on the way
 
 
 @pytest.mark.parametrize(

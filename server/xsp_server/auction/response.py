@@ -4,11 +4,14 @@ from collections import Counter, defaultdict
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
+from xsp_server.auction import macros
 from xsp_server.auction.result import Result
 from xsp_server.openrtb import money
 
 
-def build_response(request: BidRequest, result: Result, *, seatnonbid: bool = False) -> BidResponse:
+def build_response(
+    request: BidRequest, result: Result, *, seatnonbid: bool = False, fill_macros: bool = False
+) -> BidResponse:
     """The bid response of the exchange.
 
     - It is in the auction currency, and the price of each bid is its clearing price: what the imp
@@ -25,6 +28,7 @@ def build_response(request: BidRequest, result: Result, *, seatnonbid: bool = Fa
     Args:
         request: what was for sale.
         result: what the auction of it came to.
+        fill_macros: whether `${AUCTION_…}` is replaced in `adm`, `nurl`, `burl` and `lurl`.
         seatnonbid: whether `ext.seatnonbid` lists who did not bid and which bids were refused.
 
     Returns:
@@ -41,6 +45,8 @@ def build_response(request: BidRequest, result: Result, *, seatnonbid: bool = Fa
         bid = seatbid.bid.add()
         bid.CopyFrom(winner.message)
         bid.price = money.from_micros(money.to_micros(winner.clearing_price))
+        if fill_macros:
+            macros.fill_bid(bid, macros.find_values(result, winner.verdict))
         if same_id[winner.bid] > 1:
             bid.id = winner.verdict.key
     if result.nbr is not None:

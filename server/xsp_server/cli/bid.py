@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from xsp.bid.v1.bid_service_pb2 import RunAuctionResponse
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp_client import XspClient, XspClientError
-from xsp_server.cli import render
+from xsp_server.cli import explanation, render
 from xsp_server.openrtb import codec
 
 
@@ -18,8 +18,11 @@ from xsp_server.openrtb import codec
 @click.option("--server", default="127.0.0.1:50051", show_default=True, help="Where XSP listens.")
 @click.option("--timeout", type=float, default=5.0, show_default=True, help="Deadline in seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the BidResponse as OpenRTB JSON.")
+@click.option("--explain", is_flag=True, help="Draw every decision as a tree, with its reason.")
 @click.option("--report", is_flag=True, help="Print the auction report as protobuf JSON.")
-def command(file: BinaryIO, server: str, timeout: float, as_json: bool, report: bool) -> None:
+def command(
+    file: BinaryIO, server: str, timeout: float, as_json: bool, explain: bool, report: bool
+) -> None:
     """Run one auction: FILE is an OpenRTB 2.6 bid request in JSON, `-` for standard input.
 
     Draws who bid what, who won and at what price, and why the others did not.
@@ -33,6 +36,8 @@ def command(file: BinaryIO, server: str, timeout: float, as_json: bool, report: 
         click.echo(codec.write(answer.bid_response))
     elif report:
         click.echo(json_format.MessageToJson(answer.report, preserving_proto_field_name=True))
+    elif explain:
+        explanation.draw(answer.report)
     else:
         render.auction(answer)
 

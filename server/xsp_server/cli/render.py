@@ -30,7 +30,7 @@ def auction(answer: RunAuctionResponse, console: Console | None = None) -> None:
     console.print(
         f"{totals.imps_filled} of {len(report.imps)} imps won, "
         f"{totals.bids} bids of {totals.bidders_asked} bidders, "
-        f"revenue {_price(totals.revenue)} CPM, "
+        f"revenue {price(totals.revenue)} CPM, "
         f"{report.timings.total.ToMicroseconds() / 1000:.1f} ms"
         + (f", nbr {report.nbr}" if report.HasField("nbr") else "")
     )
@@ -56,7 +56,7 @@ def _bids(answer: RunAuctionResponse) -> Table:
         for bidder, bid in rows:
             table.add_row(*_row(imp, bidder, bid, report.currency))
         if not rows:
-            floor = _price(imp.floor, report.currency)
+            floor = price(imp.floor, report.currency)
             table.add_row(imp.imp_id, "", "", floor, "", "", "no bids")
         table.add_section()
     return table
@@ -70,9 +70,9 @@ def _row(
     return (
         imp.imp_id,
         bidder.bidder if bid.seat in {"", bidder.bidder} else f"{bidder.bidder}/{bid.seat}",
-        _price(bid.price, currency),
-        _price(bid.floor, currency),
-        _price(won.clearing_price, currency) if won else "",
+        price(bid.price, currency),
+        price(bid.floor, currency),
+        price(won.clearing_price, currency) if won else "",
         f"{bidder.latency.ToMicroseconds() / 1000:.1f}",
         Text(fate, style="bold green" if won else "dim"),
     )
@@ -91,7 +91,7 @@ def _silent(bidder: BidderReport) -> str:
     return f"{bidder.bidder}: {outcome.replace('_', ' ')}{detail}"
 
 
-def _price(money: Money, currency: str = "") -> str:
+def price(money: Money, currency: str = "") -> str:
     """Money as people read a CPM: at least cents, its currency where it is not the usual one."""
     if not money.currency:
         return ""

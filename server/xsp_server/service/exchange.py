@@ -11,8 +11,9 @@ from xsp_server.config import AuctionSettings
 from xsp_server.errors import DeadlineTooShort, InvalidRequest, Violation
 from xsp_server.openrtb.reply import Reply
 from xsp_server.openrtb.validation import BidRequestValidator, Severity
+from xsp_server.service.planning import Asked, Planner
 from xsp_server.service.rates import RuleBook
-from xsp_server.upstream import Ask, FanOut
+from xsp_server.upstream import FanOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Timings:
     Attributes:
         available_ms: what the bidders were given.
         validation_ms: reading what is wrong with the request.
+        planning_ms: deciding who is asked for what, and what they may see.
         bidders_ms: waiting for them.
         decision_ms: judging and pricing.
         total_ms: from start to answer.
@@ -29,6 +31,7 @@ class Timings:
 
     available_ms: float
     validation_ms: float
+    planning_ms: float
     bidders_ms: float
     decision_ms: float
     total_ms: float
@@ -40,6 +43,7 @@ class AuctionRun:
 
     Attributes:
         request: as it came.
+        asked: what every bidder was asked, or why it was not, in the order of the settings.
         rules: that held, the deadline among them.
         replies: of every bidder that was asked, in the order of the settings.
         result: what was decided about every bid, and why.
@@ -49,6 +53,7 @@ class AuctionRun:
     """
 
     request: BidRequest
+    asked: list[Asked]
     rules: auction.Rules
     replies: list[Reply]
     result: auction.Result
@@ -60,9 +65,12 @@ class AuctionRun:
 class Exchange:
     """Runs auctions: validate, ask everybody under one deadline, decide, answer."""
 
-    def __init__(self, settings: AuctionSettings, rules: RuleBook, bidders: FanOut) -> None:
-        """Takes how time is given, the rules, and the bidders."""
+    def __init__(
+        self, settings: AuctionSettings, rules: RuleBook, planner: Planner, bidders: FanOut
+    ) -> None:
+        """Takes how time is given, the rules, who is asked for what, and the bidders."""
         self._settings = settings
+        self._planner = planner
         self._bidders = bidders
         self._rules = rules
         self._validator = BidRequestValidator()
@@ -84,19 +92,28 @@ class Exchange:
         rules = replace(self._rules.current(), deadline_ms=round(timeout * 1000, 3))
         self._refuse_invalid(request)
         validated = clock()
-        replies = await self._bidders.ask(_outgoing(request, timeout), started + timeout)
+        asked = self._planner.plan(request, timeout * 1000)
+        planned = clock()
+        asks = {each.plan.bidder: each.ask for each in asked if each.ask is not None}
+        replies = await self._bidders.ask(asks, started + timeout)
         replied = clock()
         result = auction.run(request, replies, rules)
-        response = auction.build_response(request, result)
+        response = auction.build_response(
+            request,
+            result,
+            seatnonbid=self._settings.seatnonbid,
+            fill_macros=self._settings.fill_macros,
+        )
         ended = clock()
         timings = Timings(
             available_ms=timeout * 1000,
             validation_ms=(validated - started) * 1000,
-            bidders_ms=(replied - validated) * 1000,
+            planning_ms=(planned - validated) * 1000,
+            bidders_ms=(replied - planned) * 1000,
             decision_ms=(ended - replied) * 1000,
             total_ms=(ended - started) * 1000,
         )
-        return AuctionRun(request, rules, replies, result, response, started_at, timings)
+        return AuctionRun(request, asked, rules, replies, result, response, started_at, timings)
 
     def _refuse_invalid(self, request: BidRequest) -> None:
         found = self._validator.validate(request)
@@ -125,11 +142,3 @@ class Exchange:
                 )
             timeout = min(timeout, time_remaining - margin / 1000)
         return max(timeout, 0.0)
-
-
-def _outgoing(request: BidRequest, timeout: float) -> Ask:
-    """The request as bidders see it: `tmax` is what is left for them (section 3.2.1)."""
-    outgoing = BidRequest()
-    outgoing.CopyFrom(request)
-    outgoing.tmax = max(int(timeout * 1000), 1)
-    return Ask(outgoing)

@@ -25,9 +25,14 @@ from xsp_server.auction import (
     Result,
     Standing,
     Winner,
+    explain,
 )
+from xsp_server.auction.explain import LeastChange
+from xsp_server.auction.plan import SkipReason
+from xsp_server.auction.privacy import Action, Signal
 from xsp_server.openrtb import money
 from xsp_server.service.exchange import AuctionRun, Timings
+from xsp_server.service.planning import Asked
 
 MAX_TEXTS = 20
 """Texts of a list that a comparison shows; the rest is counted."""
@@ -39,6 +44,18 @@ _FLOORS = {source: pb.FloorSource.Value(f"FLOOR_SOURCE_{source.name}") for sourc
 _CLASSES = {rank: pb.RankClass.Value(f"RANK_CLASS_{rank.name}") for rank in RankClass}
 _OUTCOMES = {
     standing: pb.BidderOutcome.Value(f"BIDDER_OUTCOME_{standing.name}") for standing in Standing
+}
+_ACTIONS = {
+    Action.REMOVE: pb.PRIVACY_ACTION_REMOVED,
+    Action.TRUNCATE: pb.PRIVACY_ACTION_TRUNCATED,
+    Action.ROUND: pb.PRIVACY_ACTION_ROUNDED,
+}
+_SIGNALS = {signal: pb.PrivacySignal.Value(f"PRIVACY_SIGNAL_{signal.name}") for signal in Signal}
+_SKIPS = {
+    SkipReason.COUNTRY: pb.SKIP_REASON_COUNTRY,
+    SkipReason.CURRENCY: pb.SKIP_REASON_CURRENCY,
+    SkipReason.MEDIA_TYPE: pb.SKIP_REASON_MEDIA_TYPE,
+    SkipReason.NO_IMP: pb.SKIP_REASON_NO_IMP,
 }
 _ANSWERED = frozenset({Standing.BIDS, Standing.NO_BID})
 
@@ -62,10 +79,7 @@ def report(run: AuctionRun, auction_id: str, level: ExplainLevel.ValueType) -> p
         start_time=_timestamp(run.started_at),
         currency=result.currency,
         level=level,
-        bidders=[
-            _bidder(bidder, verdicts[bidder.bidder], run, full=full)
-            for bidder in sorted(result.bidders, key=lambda bidder: bidder.bidder)
-        ],
+        bidders=_bidders(run, verdicts, full=full),
         imps=_imps(run.request, result),
         pods=[_pod(pod, result.currency) for pod in result.pods],
         nbr=result.nbr,
@@ -74,16 +88,58 @@ def report(run: AuctionRun, auction_id: str, level: ExplainLevel.ValueType) -> p
     )
 
 
-def _bidder(
-    bidder: BidderVerdict, verdicts: Sequence[BidVerdict], run: AuctionRun, *, full: bool
-) -> pb.BidderReport:
+def _bidders(
+    run: AuctionRun, verdicts: Mapping[str, Sequence[BidVerdict]], *, full: bool
+) -> list[pb.BidderReport]:
+    """Every bidder in the settings, asked or not, by name."""
+    replied = {bidder.bidder: bidder for bidder in run.result.bidders}
+    reports = []
+    for asked in sorted(run.asked, key=lambda asked: asked.plan.bidder):
+        bidder = replied.get(asked.plan.bidder)
+        if bidder is None:
+            reports.append(_skipped(asked))
+            continue
+        report = _asked(bidder, asked, run)
+        report.bids.extend(
+            _bid(verdict, run.result, full=full) for verdict in verdicts[bidder.bidder]
+        )
+        reports.append(report)
+    return reports
+
+
+def _skipped(asked: Asked) -> pb.BidderReport:
+    """A bidder that was not asked: what its offering or privacy says against it."""
+    if asked.refusal is not None:
+        reason, rule_id = pb.SKIP_REASON_PRIVACY, asked.refusal.rule_id
+    else:
+        reason, rule_id = _skip(asked.plan.reason or SkipReason.NO_IMP)
+    return pb.BidderReport(
+        bidder=asked.plan.bidder,
+        asked=False,
+        skip_reason=reason,
+        skip_rule_id=rule_id,
+        skipped_imps=_skipped_imps(asked),
+    )
+
+
+def _asked(bidder: BidderVerdict, asked: Asked, run: AuctionRun) -> pb.BidderReport:
     latency = run.timings.bidders_ms if bidder.arrived_ms is None else bidder.arrived_ms
     return pb.BidderReport(
         bidder=bidder.bidder,
         asked=True,
-        imp_ids=[imp.id for imp in run.request.imp],
+        imp_ids=asked.plan.imps,
+        skipped_imps=_skipped_imps(asked),
+        privacy_changes=[
+            pb.PrivacyChange(
+                path=change.path,
+                action=_ACTIONS[change.action],
+                signal=_SIGNALS[change.signal],
+                rule_id=change.rule_id,
+            )
+            for change in asked.changes
+        ],
         timeout=_duration(run.timings.available_ms),
-        sent_at=_duration(0),
+        sent_at=_duration(run.timings.validation_ms + run.timings.planning_ms),
         latency=_duration(latency),
         attempts=1,
         outcome=_OUTCOMES[bidder.standing],
@@ -91,13 +147,25 @@ def _bidder(
         detail=bidder.detail,
         nbr=bidder.nbr,
         nonbid_status=bidder.nonbid,
-        bids=[_bid(verdict, run.result.currency, full=full) for verdict in verdicts],
     )
 
 
-def _bid(verdict: BidVerdict, currency: str, *, full: bool) -> pb.BidReport:
-    message, facts = verdict.message, verdict.facts
-    return pb.BidReport(
+def _skipped_imps(asked: Asked) -> list[pb.SkippedImp]:
+    imps = []
+    for skipped in asked.plan.skipped:
+        reason, rule_id = _skip(skipped.reason)
+        imps.append(pb.SkippedImp(imp_id=skipped.imp, reason=reason, rule_id=rule_id))
+    return imps
+
+
+def _skip(reason: SkipReason) -> tuple[pb.SkipReason.ValueType, str]:
+    """The contract's word for a reason; one that it has no word for is told by its rule."""
+    return _SKIPS.get(reason, pb.SKIP_REASON_RULE), f"plan.{reason}"
+
+
+def _bid(verdict: BidVerdict, result: Result, *, full: bool) -> pb.BidReport:
+    message, facts, currency = verdict.message, verdict.facts, result.currency
+    report = pb.BidReport(
         bid_id=verdict.bid,
         seatbid_index=facts.seatbid_index,
         bid_index=facts.bid_index,
@@ -120,10 +188,42 @@ def _bid(verdict: BidVerdict, currency: str, *, full: bool) -> pb.BidReport:
         rank_class=_CLASSES[verdict.rank_class],
         fate=_FATES[verdict.fate],
         rule_id=verdict.rule_id,
-        comparisons=[_comparison(verdict.evidence, currency)] if full and verdict.evidence else [],
         loss_reason=verdict.loss_code,
         nonbid_status=verdict.nonbid,
     )
+    if full:
+        _explain(report, verdict, result)
+    return report
+
+
+def _explain(report: pb.BidReport, verdict: BidVerdict, result: Result) -> None:
+    """What was compared, and what would have made the bid win."""
+    evidence = explain.comparison(result, verdict)
+    if evidence is not None:
+        report.comparisons.append(_comparison(evidence, result.currency))
+    least_to_win = _money(explain.min_to_win(result, verdict), verdict.bid_currency)
+    if least_to_win is not None:
+        report.min_to_win.CopyFrom(least_to_win)
+    if verdict.fate is not Fate.WON:
+        change = explain.least_change(result, verdict)
+        report.least_change.CopyFrom(_least_change(change, verdict))
+
+
+def _least_change(change: LeastChange, verdict: BidVerdict) -> pb.LeastChange:
+    """The change as fields and as a sentence."""
+    if not change.possible:
+        return pb.LeastChange(text=f"No price would have helped against {verdict.rule_id}.")
+    report, words = pb.LeastChange(), []
+    if change.arrival_ms is not None:
+        report.changes.add(path="arrival", arrival_by=_duration(change.arrival_ms))
+        words.append(f"an arrival within {change.arrival_ms:g} ms")
+    if change.price_micros is not None:
+        needed = Money(currency=verdict.bid_currency, micros=change.price_micros)
+        report.changes.add(path=f"{verdict.facts.path}.price", price_at_least=needed)
+        price = money.to_text(Fraction(change.price_micros, money.MICROS))
+        words.append(f"a price of {price} {verdict.bid_currency} or more")
+    report.text = f"Would have won with {' and '.join(words) or 'no change of its own'}."
+    return report
 
 
 def _floor_source(verdict: BidVerdict) -> pb.FloorSource.ValueType:
@@ -229,6 +329,7 @@ def _timings(timings: Timings) -> pb.AuctionTimings:
     return pb.AuctionTimings(
         available=_duration(timings.available_ms),
         validation=_duration(timings.validation_ms),
+        planning=_duration(timings.planning_ms),
         bidders=_duration(timings.bidders_ms),
         decision=_duration(timings.decision_ms),
         total=_duration(timings.total_ms),

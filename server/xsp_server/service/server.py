@@ -22,6 +22,7 @@ from xsp_server.errors import ConfigError
 from xsp_server.service.bid import BidServicer
 from xsp_server.service.exchange import Exchange
 from xsp_server.service.methods import Gate, bind
+from xsp_server.service.planning import Planner
 from xsp_server.service.rates import RuleBook
 from xsp_server.upstream import Bidder, FanOut, Transport
 
@@ -46,8 +47,8 @@ class Server:
         """Builds the bidders; nothing listens yet.
 
         Raises:
-            ConfigError: a bidder's section doesn't fit its type, two share a name, or a rule is
-                wrong.
+            ConfigError: a bidder's section doesn't fit its type, two share a name, or a setting of
+                rules, privacy or supply chain is wrong.
         """
         self._settings = settings
         self._transports = _transports(settings)
@@ -55,6 +56,11 @@ class Server:
             Rules.from_mapping(settings.rules),
             settings.auction.rates_file,
             settings.auction.rates_max_age_days,
+        )
+        self._planner = Planner.from_settings(
+            settings.privacy,
+            settings.schain,
+            [transport.settings for transport in self._transports],
         )
         self._health = health.aio.HealthServicer()
         self._gate = Gate(settings.server)
@@ -83,7 +89,7 @@ class Server:
         """
         clock = asyncio.get_running_loop().time
         self._bidders = FanOut([Bidder(transport, clock) for transport in self._transports])
-        exchange = Exchange(self._settings.auction, self._rules, self._bidders)
+        exchange = Exchange(self._settings.auction, self._rules, self._planner, self._bidders)
         self._server = self._assemble(BidServicer(exchange))
         self._port = _listen(self._server, self._settings.server)
         await self._server.start()

@@ -1,7 +1,7 @@
 """Many bidders, one deadline: nobody can delay or break another."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from xsp_server.openrtb.reply import Outcome, Reply
 from xsp_server.upstream.bidder import Bidder
@@ -20,18 +20,19 @@ class FanOut:
         self._bidders = tuple(bidders)
         self._late: set[asyncio.Task[Reply]] = set()
 
-    async def ask(self, ask: Ask, deadline: float) -> list[Reply]:
-        """A reply of every bidder, those included that did not answer.
+    async def ask(self, asks: Mapping[str, Ask], deadline: float) -> list[Reply]:
+        """A reply of every bidder that is asked, those included that did not answer.
 
         Args:
-            ask: the request.
+            asks: the request as each bidder sees it, by bidder; who is not in it is not asked.
             deadline: loop time after which nobody is waited for.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
+        bidders = [bidder for bidder in self._bidders if bidder.name in asks]
         tasks = [
-            loop.create_task(bidder.ask(ask, started, deadline), name=bidder.name)
-            for bidder in self._bidders
+            loop.create_task(bidder.ask(asks[bidder.name], started, deadline), name=bidder.name)
+            for bidder in bidders
         ]
         if not tasks:
             return []
@@ -41,7 +42,7 @@ class FanOut:
             self._follow(task for task in tasks if not task.done())
         return [
             task.result() if task.done() else _unanswered(bidder)
-            for bidder, task in zip(self._bidders, tasks, strict=True)
+            for bidder, task in zip(bidders, tasks, strict=True)
         ]
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ timeout it is handed and raises `TransportError` for whatever goes wrong; nothin
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,9 @@ from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.openrtb import codec
 from xsp_server.openrtb.reply import Outcome
+
+Country = Annotated[str, Field(pattern="^[A-Z]{3}$")]
+Currency = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 
 
 class UpstreamConfig(BaseModel):
@@ -25,6 +28,23 @@ class UpstreamConfig(BaseModel):
     """Its name in logs, reports and errors; unique among the bidders."""
     timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 60_000
     """The longest it is waited for, in ms. The auction's own deadline holds as well."""
+    media_types: tuple[Literal["banner", "video", "audio", "native"], ...] = ()
+    """What kinds of ads it has; it is asked for imps that offer one of them. Empty: all."""
+    channels: tuple[Literal["site", "app", "dooh"], ...] = ()
+    """Where its ads may be shown. Empty: everywhere."""
+    countries: tuple[Country, ...] = ()
+    """Countries of the device it is asked for, ISO 3166-1 alpha-3. Empty: all."""
+    blocked_countries: tuple[Country, ...] = ()
+    """Countries of the device it is never asked for."""
+    currencies: tuple[Currency, ...] = ()
+    """Currencies it bids in, ISO 4217; the request must allow one of them. Empty: any."""
+    publishers: tuple[str, ...] = ()
+    """Ids of the publishers it is asked for. Empty: all."""
+    inventory: tuple[str, ...] = ()
+    """Domains of sites (with subdomains) and bundles of apps it is asked for. Empty: all."""
+    privacy: Annotated[dict[str, Any], Field(default_factory=dict)]
+    """What it may see besides `[privacy]`: `vendor_id` in IAB Europe's list, `exempt` signals,
+    `rules`."""
 
 
 class Ask:

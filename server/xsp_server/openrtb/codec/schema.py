@@ -53,6 +53,7 @@ class Schema:
         plain: names whose values the message's constructor checks and takes as JSON has them.
         special: all other members.
         exclusive: groups of names of which at most one may be present; all are objects.
+        open: names of members that hold an `ext` or any JSON, at some depth.
         has_numbers: a double is in here at some depth, outside of what `raw_json` holds.
     """
 
@@ -60,6 +61,7 @@ class Schema:
     plain: frozenset[str]
     special: dict[str, "Member"]
     exclusive: tuple[tuple[str, ...], ...]
+    open: frozenset[str]
     has_numbers: bool
 
 
@@ -126,9 +128,12 @@ def _schema(descriptor: Descriptor) -> Schema:
     special = {name: member for name, member in members.items() if member[0] not in _PLAIN}
     special |= {name: (EXCLUSIVE_OBJECT, members[name][1]) for group in exclusive for name in group}
     plain = frozenset(members.keys() - special.keys())
-    return Schema(members, plain, special, exclusive, has_numbers)
+    is_open = frozenset(
+        name for name, (kind, inner) in members.items() if kind in {EXT, VALUE} or inner.open
+    )
+    return Schema(members, plain, special, exclusive, is_open, has_numbers)
 
 
 _schemas: dict[type[Message], Schema] = {}
 _PLAIN = frozenset({STRING, INTEGER})
-_NOTHING = Schema({}, frozenset(), {}, (), has_numbers=False)
+_NOTHING = Schema({}, frozenset(), {}, (), frozenset(), has_numbers=False)
