@@ -1,7 +1,8 @@
 """OpenRTB JSON both ways, against protobuf's own `json_format` on the same messages.
 
-`json_format` reads and writes its own JSON of the message (other names, true and false), without
-spaces, which costs it least. Its default, indented, is told beside it.
+`json_format` reads and writes its own JSON of the message (other names, true and false). It reads
+text without spaces, and writes as it does when called without options, indented; `indent=None`,
+which costs it least and makes it write as we do, is told beside it.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import harness
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.openrtb import codec
+
+COMPACT = "json_format.MessageToJson, indent=None"
 
 SAMPLES: dict[str, type[Message]] = {
     "web_request": BidRequest,
@@ -42,8 +45,8 @@ def _measure(name: str, message_type: type[Message], rounds: int) -> dict[str, A
             "parse": lambda: codec.parse(message_type, text),
             "json_format.Parse": lambda: json_format.Parse(theirs, message_type()),
             "write": lambda: codec.write(message),
-            "json_format.MessageToJson": lambda: json_format.MessageToJson(message, indent=None),
-            "json_format.MessageToJson indented": lambda: json_format.MessageToJson(message),
+            "json_format.MessageToJson": lambda: json_format.MessageToJson(message),
+            COMPACT: lambda: json_format.MessageToJson(message, indent=None),
         },
         rounds,
     )
@@ -59,9 +62,7 @@ def _measure(name: str, message_type: type[Message], rounds: int) -> dict[str, A
         },
         "parse_ratio": harness.ratio(timings, "json_format.Parse", "parse"),
         "write_ratio": harness.ratio(timings, "json_format.MessageToJson", "write"),
-        "write_ratio_indented": harness.ratio(
-            timings, "json_format.MessageToJson indented", "write"
-        ),
+        "write_ratio_compact": harness.ratio(timings, COMPACT, "write"),
     }
 
 
@@ -72,10 +73,10 @@ def table(figures: dict[str, Any]) -> str:
         lines.append(f"{name}, {each['bytes']} bytes")
         for call, us in each["us"].items():
             spread = f"p10 {us['p10']:6.1f}   p90 {us['p90']:6.1f}"
-            lines.append(f"  {call:36} median {us['median']:6.1f} us   {spread}")
+            lines.append(f"  {call:40} median {us['median']:6.1f} us   {spread}")
         lines.append(
             f"  parsing x {each['parse_ratio']:.1f}   writing x {each['write_ratio']:.1f}"
-            f" (x {each['write_ratio_indented']:.1f} against indented)"
+            f" (x {each['write_ratio_compact']:.1f} against indent=None)"
         )
     return "\n".join(lines)
 

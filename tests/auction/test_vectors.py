@@ -1,5 +1,6 @@
 """Every vector holds, whatever the order of replies, seatbids and bids."""
 
+import json
 import random
 
 import pytest
@@ -21,3 +22,27 @@ def test_the_order_of_replies_seatbids_and_bids_is_of_no_account(path):
     for seed in range(5):
         shuffled = vector.shuffled(random.Random(seed))
         assert vector_files.outcome(shuffled.run()) == vector.expected
+
+
+def test_the_index_lists_every_vector_with_what_it_proves():
+    index = json.loads((vector_files.FOLDER / "index.json").read_text(encoding="utf-8"))
+    listed = {entry["file"]: entry for entry in index["vectors"]}
+    files = {path.name: path for path in vector_files.FOLDER.glob("*.json")}
+    del files["index.json"]
+    assert listed.keys() == files.keys()
+    for name, path in files.items():
+        vector = json.loads(path.read_text(encoding="utf-8"))
+        told = {key: vector[key] for key in ("name", "kind", "about", "proves")}
+        assert listed[name] == {**told, "file": name}
+        assert name == f"{vector['name']}.json"
+
+
+def test_there_are_vectors_enough():
+    assert len(list(vector_files.FOLDER.glob("*.json"))) - 1 >= 60
+
+
+def test_more_folders_of_vectors_can_be_named(tmp_path, monkeypatch):
+    extra = tmp_path / "extra.json"
+    extra.write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("XSP_AUCTION_VECTORS", str(tmp_path))
+    assert extra in list(vector_files.files())

@@ -109,3 +109,8 @@ def _shuffled(reply: Reply, chance: random.Random) -> Reply:
         del repeated[:]
         repeated.extend(items)
     return replace(reply, response=response)
+
+
+def conventions() -> dict[str, Any]:
+    """The rules that all vectors follow, as index.json says them."""
+    return json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))["conventions"]

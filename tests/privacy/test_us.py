@@ -73,11 +73,16 @@ def test_sections_are_found_by_the_header(ids):
     assert split(gpp(sections)) == sections
 
 
-@pytest.mark.parametrize("section", STATES)
-@pytest.mark.parametrize("opt_out", ["sale", "sharing", "targeted"])
+OPT_OUTS = [
+    (section, name)
+    for section in STATES
+    for name, _ in US_FIELDS[section]
+    if name in {"sale", "sharing", "targeted"}
+]
+
+
+@pytest.mark.parametrize(("section", "opt_out"), OPT_OUTS)
 def test_each_opt_out_of_each_section_counts(section, opt_out):
-    if opt_out not in dict(US_FIELDS[section]):
-        pytest.skip("the section has no such field")
     assert of_gpp(gpp({section: us(section, {opt_out: 1})}), section) == {"gpp.opt_out"}
     assert of_gpp(gpp({section: us(section, {opt_out: 3})}), section) == {"gpp.opt_out"}
     assert of_gpp(gpp({section: us(section, {opt_out: 0})}), section) == NOTHING

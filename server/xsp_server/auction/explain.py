@@ -259,15 +259,17 @@ class _Earlier:
         return self.bids > other.bids
 
 
-def _lost_price(result: Result, bid: Bid) -> Evidence | None:
-    winner = _winner(result, bid.bid.impid)
-    if winner is None:
-        return None
-    best = winner.verdict.facts
+def _lost_price(result: Result, bid: Bid) -> Evidence:
+    best = _best(result, bid)
     if bid.value == best.value:
         orders = (_order_text(bid), _order_text(best))
         return Evidence("tie_order", orders[0], Relation.BEFORE, "winner.tie_order", orders[1])
     return Evidence("rank_value", bid.value, Relation.ABOVE, "winner.rank_value", best.value)
+
+
+def _best(result: Result, bid: Bid) -> Bid:
+    """The winner of the imp of a bid that lost to it."""
+    return result._settlement.winners[bid.bid.impid][0]  # noqa: SLF001 - of this package
 
 
 def _order_text(bid: Bid) -> str:
@@ -275,14 +277,10 @@ def _order_text(bid: Bid) -> str:
     return f"{bid.arrived_ms} ms, {bid.bidder}, {seat}, {bid.id}"
 
 
-def _lost_deal(result: Result, bid: Bid) -> Evidence | None:
-    winner = _winner(result, bid.bid.impid)
-    if winner is None:
-        return None
-    best = winner.verdict.rank_class
-    return Evidence(
-        "rank_class", bid.rank_class.value, Relation.AT_LEAST, "winner.rank_class", best.value
-    )
+def _lost_deal(result: Result, bid: Bid) -> Evidence:
+    best = _best(result, bid).rank_class.value
+    found = bid.rank_class.value
+    return Evidence("rank_class", found, Relation.AT_LEAST, "winner.rank_class", best)
 
 
 def _seat_limit(result: Result, bid: Bid) -> Evidence:
@@ -308,15 +306,13 @@ def _lost_pod(result: Result, bid: Bid) -> Evidence:
     return Evidence("bid", key, Relation.IN, f"best filling of pod {pod.id}", filling)
 
 
-def _lost_group(result: Result, bid: Bid) -> Evidence | None:
-    if bid.group is None:
-        return None
+def _lost_group(result: Result, bid: Bid) -> Evidence:
     won = tuple(w.imp for w in result.winners if w.verdict.facts.group is bid.group)
-    imps = tuple(sorted(bid.group.imps))
+    imps = tuple(sorted(bid.group.imps)) if bid.group else ()
     return Evidence("imps won by its group", won, Relation.EQUAL, "imps of its group", imps)
 
 
-_COMPARISONS: Mapping[Fate, Callable[[Result, Bid], Evidence | None]] = MappingProxyType(
+_COMPARISONS: Mapping[Fate, Callable[[Result, Bid], Evidence]] = MappingProxyType(
     {
         Fate.LOST_PRICE: _lost_price,
         Fate.LOST_DEAL: _lost_deal,

@@ -220,8 +220,9 @@ def _one_of(words: type[StrEnum]) -> Callable[[object], StrEnum]:
 
 
 def _separation(value: object) -> frozenset[Separation]:
-    if not isinstance(value, list | tuple | set | frozenset) or not {*value} <= {*Separation}:
-        raise ValueError(f"a list of: {', '.join(Separation)}")
+    words = list(Separation)
+    if not isinstance(value, Iterable) or not all(item in words for item in value):
+        raise ValueError(f"a list of: {', '.join(words)}")
     return frozenset(map(Separation, value))
 
 
