@@ -10,7 +10,7 @@ PROTOS := $(shell find proto -name '*.proto')
 .DEFAULT_GOAL := help
 
 run: $(VENV)/.server ## Start the exchange with three simulated bidders and run one auction
-	$(BIN)/xsp demo
+	@$(BIN)/xsp demo
 
 test: $(VENV)/.dev ## Run every test, with the floor on coverage
 	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered $(ARGS)
@@ -44,17 +44,20 @@ help: ## Show this text
 
 # What builds the stubs and the package; everything else is installed on top of it.
 $(VENV)/.tools: pyproject.toml constraints.txt .ci/make-venv
-	.ci/make-venv "$(PYTHON)" $(VENV)
-	$(PIP) hatchling editables grpcio-tools mypy-protobuf
-	touch $@
+	@echo "Setting up $(VENV): tools"
+	@.ci/make-venv "$(PYTHON)" $(VENV)
+	@$(PIP) hatchling editables grpcio-tools mypy-protobuf
+	@touch $@
 
 # Installing generates the stubs (hatch_build.py), so a changed contract installs again.
 $(VENV)/.server: $(VENV)/.tools hatch_build.py $(PROTOS)
-	$(PIP) --no-build-isolation -e '.[server]'
-	touch $@
+	@echo "Setting up $(VENV): stubs, server, client"
+	@$(PIP) --no-build-isolation -e '.[server]' buf-bin
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.tools hatch_build.py $(PROTOS)
-	$(PIP) --no-build-isolation -e '.[server,dev]'
-	touch $(VENV)/.server $@
+	@echo "Setting up $(VENV): stubs, server, client, tests"
+	@$(PIP) --no-build-isolation -e '.[server,dev]'
+	@touch $(VENV)/.server $@
 
 .PHONY: run test lint bench proto format clean help

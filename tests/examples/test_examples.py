@@ -40,3 +40,18 @@ async def test_own_bidder():
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
 def test_every_example_has_a_test(path):
     assert f"def test_{path.stem}(" in (ROOT / "tests/examples/test_examples.py").read_text()
+
+
+async def test_auction_by_hand():
+    output = await run("auction_by_hand.py")
+    assert "acme wins and pays 3.010000 USD" in output
+    assert "beta wins and pays 2.810000 USD" in output  # acme counts 4.00 x 0.7
+    assert "gamma/b: blocked_advertiser [bid.blocked_advertiser]" in output
+
+
+async def test_validate():
+    output = await run("validate.py")
+    assert "not in OpenRTB 2.6: made_up" in output
+    for path in ("imp[0].video", "imp[0].bidfloorcur", "imp[1].id", "device.ip"):
+        assert f"error {path}" in output
+    assert "imp[0].banner.w: expected integer, got string" in output

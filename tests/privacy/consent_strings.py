@@ -144,7 +144,7 @@ US_FIELDS = {
 }
 NATIONAL_2022 = (*NATIONAL, ("sensitive", 12), ("child", 2), ("tail", 4))
 # Which of the sensitive data is the exact position; Colorado's section has none.
-LOCATION_AT = {id_: 8 for id_ in US_FIELDS} | {8: 3, 15: 11}
+LOCATION_AT = dict.fromkeys(US_FIELDS, 8) | {8: 3, 15: 11}
 del LOCATION_AT[10]
 
 DID_NOT = 2

@@ -5,12 +5,17 @@ import pytest
 from privacy.consent_strings import Tc
 from privacy.requests import request
 from xsp_server.auction.privacy import (
+    Action,
     BidderPrivacy,
     Disclosure,
     PrivacyPolicy,
     Refusal,
+    Rule,
     Signal,
+    Treatment,
 )
+
+REMOVE = Treatment(Action.REMOVE)
 
 CONSENT_OF_755 = str(Tc(vendor_consents=(755,), vendor_interests=()))
 
@@ -132,6 +137,7 @@ def test_equal_settings_are_equal_and_can_be_keys():
 def test_the_number_of_plans_that_are_kept_is_bounded():
     policy = PrivacyPolicy()
     said = policy.read(request())
-    for bits in range(3000):
-        policy.plan(type(said)(bits), BidderPrivacy())
-    assert 0 < len(policy._plans) <= 1024
+    for number in range(1500):
+        own = Rule("privacy.policy", Signal.POLICY, ((f"user.ext.x{number}", REMOVE),))
+        policy.plan(said, BidderPrivacy(rules=(own,)))
+    assert len(policy._plans) == 1500 - 1024

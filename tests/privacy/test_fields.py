@@ -41,8 +41,8 @@ def removed(*groups: set[str]) -> dict[str, str]:
     return {path: "remove" for group in groups for path in group}
 
 
-TRUNCATED = {path: "truncate" for path in ADDRESSES}
-ROUNDED = {path: "round" for path in COORDINATES}
+TRUNCATED = dict.fromkeys(ADDRESSES, "truncate")
+ROUNDED = dict.fromkeys(COORDINATES, "round")
 LOCATION = {**TRUNCATED, **ROUNDED, **removed(FINE, GEO_EXT)}
 TRACKING = {**removed(IDS, PROFILE), **LOCATION}
 CHILD = {**removed(IDS, PROFILE, FINE, GEO_EXT, COORDINATES, TOWN), **TRUNCATED}

@@ -9,13 +9,10 @@ from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp_server.auction.privacy import BidderPrivacy, PrivacyPolicy
 
 
-def policy(fields, **more):
-    return PrivacyPolicy.from_mapping({"rules": {"policy": {"fields": fields}}, **more})
-
-
 def see(message, fields, **more):
     """The view, and the changes as path and action."""
-    view = policy(fields, **more).apply(message, BidderPrivacy())
+    policy = PrivacyPolicy.from_mapping({"rules": {"policy": {"fields": fields}}, **more})
+    view = policy.apply(message, BidderPrivacy())
     return view.request, [(change.path, str(change.action)) for change in view.changes]
 
 
@@ -38,7 +35,7 @@ def test_an_address_is_truncated_by_its_own_family(address, after):
         assert changes == [(f"device.{field}", "truncate")]
 
 
-@pytest.mark.parametrize("address", ["203.0.113.0", "2001:DB8:1::", "0.0.0.0", "::"])
+@pytest.mark.parametrize("address", ["203.0.113.0", "2001:DB8:1::", "192.0.2.0", "::"])
 def test_an_address_that_is_short_enough_stays_as_written(address):
     message = BidRequest(device={"ip": address})
     view, changes = see(message, {"device.ip": "truncate"})
@@ -53,7 +50,9 @@ def test_what_is_no_address_is_removed(text):
     assert changes == [("device.ip", "remove")]
 
 
-@pytest.mark.parametrize(("bits", "after"), [(32, "203.0.113.7"), (9, "203.0.0.0"), (0, "0.0.0.0")])
+@pytest.mark.parametrize(
+    ("bits", "after"), [(32, "203.0.113.7"), (9, "203.0.0.0"), (1, "128.0.0.0")]
+)
 def test_an_address_keeps_as_many_bits_as_told(bits, after):
     view, _ = see(
         BidRequest(device={"ip": "203.0.113.7"}), {"device.ip": "truncate"}, ipv4_bits=bits
@@ -82,24 +81,32 @@ def test_a_whole_number_is_rounded_and_stays_one_of_32_bits(year, after):
     assert see(BidRequest(user={"yob": year}), rounding)[0].user.yob == after
 
 
-def test_the_strictest_of_two_precisions_holds():
-    table = {
-        "rules": {
-            "policy": {"fields": {"device.ip": {"action": "truncate", "ipv4_bits": 16}}},
-            "lmt": {"defaults": False, "fields": {"device.ip": "truncate"}},
-        }
+@pytest.mark.parametrize(("strict", "lax"), [("policy", "lmt"), ("lmt", "policy")])
+def test_the_strictest_of_two_precisions_holds_and_is_named(strict, lax):
+    rules = {
+        strict: {"device.ip": {"action": "truncate", "ipv4_bits": 16}},
+        lax: {"device.ip": "truncate"},
     }
-    for rules in (
-        table["rules"],
-        dict(zip(("lmt", "policy"), table["rules"].values(), strict=True)),
-    ):
-        message = BidRequest(device={"ip": "203.0.113.7", "lmt": True})
-        rules = {name: {**rule, "defaults": False} for name, rule in rules.items()}
-        view = PrivacyPolicy.from_mapping({"rules": rules}).apply(message, BidderPrivacy())
-        assert view.request.device.ip == "203.0.0.0"
-        (change,) = view.changes
-        strict = next(name for name, rule in rules.items() if "ipv4_bits" in str(rule))
-        assert change.rule_id == f"privacy.{strict}"
+    policy = PrivacyPolicy.from_mapping(
+        {"rules": {name: {"defaults": False, "fields": rule} for name, rule in rules.items()}}
+    )
+    message = BidRequest(device={"ip": "203.0.113.7", "lmt": True})
+    view = policy.apply(message, BidderPrivacy())
+    assert view.request.device.ip == "203.0.0.0"
+    assert [change.rule_id for change in view.changes] == [f"privacy.{strict}"]
+
+
+def test_two_precisions_that_each_take_something_add_up():
+    rules = {
+        "policy": {"device.ip": {"action": "truncate", "ipv4_bits": 16, "ipv6_bits": 48}},
+        "lmt": {"device.ip": {"action": "truncate", "ipv4_bits": 24, "ipv6_bits": 32}},
+    }
+    policy = PrivacyPolicy.from_mapping(
+        {"rules": {name: {"defaults": False, "fields": rule} for name, rule in rules.items()}}
+    )
+    for address, after in [("203.0.113.7", "203.0.0.0"), ("2001:db8:1::", "2001:db8::")]:
+        message = BidRequest(device={"ip": address, "lmt": True})
+        assert policy.apply(message, BidderPrivacy()).request.device.ip == after
 
 
 def test_a_field_that_is_empty_but_there_is_removed():

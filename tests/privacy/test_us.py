@@ -49,7 +49,9 @@ def test_other_us_privacy_strings_do_not(text):
     assert rules({"us_privacy": text}) == NOTHING
 
 
-@pytest.mark.parametrize("text", ["1YN", "1YNNN", "2YNN", "1Y-N", "1XNN", "yes", "1YNN\n", "ⅠYNN"])
+@pytest.mark.parametrize(
+    "text", ["1YN", "1YNNN", "2YNN", "1Y-N", "1XNN", "yes", "1YNN\n", "\u2160YNN"]
+)
 def test_what_is_no_us_privacy_string_counts_as_an_opt_out_unless_told_otherwise(text):
     assert rules({"us_privacy": text}) == {"us_privacy.opt_out"}
     assert rules({"us_privacy": text}, unreadable_refuses=False) == NOTHING

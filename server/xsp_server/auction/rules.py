@@ -221,9 +221,9 @@ def _one_of(words: type[StrEnum]) -> Callable[[object], StrEnum]:
 
 def _separation(value: object) -> frozenset[Separation]:
     words = list(Separation)
-    if not isinstance(value, Iterable) or not all(item in words for item in value):
-        raise ValueError(f"a list of: {', '.join(words)}")
-    return frozenset(map(Separation, value))
+    if isinstance(value, list | tuple | set | frozenset) and all(item in words for item in value):
+        return frozenset(Separation(item) for item in value)
+    raise ValueError(f"a list of: {', '.join(words)}")
 
 
 _READERS: dict[str, Callable[[object], Any]] = {

@@ -26,10 +26,8 @@ class Edit:
     signal: Signal
     rule_id: str
 
-    def joined(self, other: "Edit | None") -> "Edit":
+    def joined(self, other: "Edit") -> "Edit":
         """One edit for both; it bears the name of the first that was as strict."""
-        if other is None:
-            return self
         strictest = self.treatment.stricter(other.treatment)
         if strictest == self.treatment:
             return self

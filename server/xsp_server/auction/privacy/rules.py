@@ -8,7 +8,7 @@ string, which can refuse several things (`refusals`). What several rules do to a
 the strictest.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from xsp_server.auction.privacy import refusals
@@ -39,15 +39,17 @@ class Rule:
     signal: Signal
     fields: Fields = ()
     skip: bool = False
-
-    def __hash__(self) -> int:
-        """Few rules share an id, and plans are looked up by them for every bidder."""
-        return hash((self.id, self.skip))
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Checks the paths."""
         for path, treatment in self.fields:
             check(path, treatment)
+        object.__setattr__(self, "_hash", hash((self.id, self.fields, self.skip)))
+
+    def __hash__(self) -> int:
+        """Worked out once: a bidder's plan is looked up by its rules, for every request."""
+        return self._hash
 
 
 _REMOVE: Final = Treatment(Action.REMOVE)
