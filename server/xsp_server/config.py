@@ -106,6 +106,17 @@ class AuctionSettings(Section):
     """Whether the answer lists in `ext.seatnonbid` who did not bid and which bids were refused."""
 
 
+class RecordSettings(Section):
+    """Records of auctions, to be run again by `xsp replay`. They hold personal data."""
+
+    file: Path | None = None
+    """Where records are appended. Without it none are kept."""
+    max_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
+    """A file that would get longer is set aside as `FILE.1`, in bytes."""
+    keep: Annotated[int, Field(ge=0, le=10_000)] = 8
+    """Files set aside that stay; the oldest beyond them is removed."""
+
+
 class Settings(BaseSettings):
     """Every setting of `xsp serve`."""
 
@@ -121,6 +132,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     log: LogSettings = LogSettings()
     auction: AuctionSettings = AuctionSettings()
+    record: RecordSettings = RecordSettings()
     rules: dict[str, Any] = {}
     """What decides fates and prices; see `xsp_server.auction.Rules`."""
     privacy: dict[str, Any] = {}

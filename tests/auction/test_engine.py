@@ -232,3 +232,18 @@ def test_results_depend_on_nothing_but_what_goes_in(make_request):
         shuffled = vector.shuffled(chance).run()
         assert vector_files.outcome(shuffled) == vector_files.outcome(result)
         assert len(result.verdicts) == sum(len(s.bid) for r in replies for s in r.response.seatbid)
+
+
+def test_a_bid_on_an_imp_that_its_bidder_was_not_asked_for_is_refused():
+    request = BidRequest(id="r", imp=[{"id": "1", "banner": {}}, {"id": "2", "banner": {}}])
+    bids = [{"id": imp, "impid": imp, "price": 1, "adm": "<a>"} for imp in ("1", "2")]
+    response = BidResponse(id="r", seatbid=[{"bid": bids}])
+    replies = [Reply(name, Outcome.BIDS, 1.0, response) for name in ("a", "b")]
+    result = run(request, replies, asked={"a": ["2"]})
+    assert result.fates == {
+        "a/1": Fate.IMP_NOT_ASKED,
+        "a/2": Fate.WON,
+        "b/1": Fate.WON,
+        "b/2": Fate.LOST_PRICE,
+    }
+    assert result.seatnonbid == {"a/1": 300}

@@ -38,7 +38,7 @@ def best_of_all(ads, breaks, forced=()):
 
 def small_case(chance):
     breaks = [
-        Break(chance.choice((15, 30, 45, 60)), chance.choice((1, 2, 3, 10)))
+        Break(chance.choice((15, 30, 45, 60, 5000)), chance.choice((1, 2, 3, 100)))
         for _ in range(chance.randrange(3))
     ]
     flat, classes = chance.random() < 0.4, chance.choice(((0,), (0,), (0, 1, 2), (0, 2)))
@@ -130,6 +130,11 @@ def test_a_search_cut_short_is_honest():
         lacking = sum(ads[i].value for i in best.chosen) - sum(ads[i].value for i in short.chosen)
         assert fits(ads, breaks, short.chosen)
         assert 0 <= lacking <= short.gap or short.exact
+
+
+def test_a_very_long_break_is_searched_like_any_other():
+    ads = [Ad(0, value, 1500, 0, 0) for value in (5, 4, 3, 2, 1)]
+    assert pack(ads, [Break(5000, 100)], limit=1000).chosen == (0, 1, 2)
 
 
 def test_nothing_to_pack():

@@ -29,6 +29,14 @@ def test_prices_are_the_clearing_prices_in_the_auction_currency():
     assert not response.HasField("nbr")
 
 
+def test_macros_are_filled_when_asked_for():
+    bid = {"price": 3, "nurl": "https://a.example.com/?p=${AUCTION_PRICE}", "adm": "${AUCTION_ID}"}
+    [filled] = answer(reply("a", bid), fill_macros=True).seatbid[0].bid
+    assert (filled.nurl, filled.adm) == ("https://a.example.com/?p=0.50", "req")
+    [untouched] = answer(reply("a", bid)).seatbid[0].bid
+    assert untouched.nurl == bid["nurl"]
+
+
 def test_seats_are_merged_and_those_without_a_name_go_by_the_bidders():
     a = reply("a", {"impid": "1"}, {"impid": "2"})
     a.response.seatbid.add(bid=[a.response.seatbid[0].bid.pop()])

@@ -132,6 +132,9 @@ def test_equal_settings_are_equal_and_can_be_keys():
     policy = PrivacyPolicy()
     table = {"vendor_id": 755, "exempt": ["lmt"], "rules": {"lmt": {"skip": True}}}
     assert len({policy.bidder(table), policy.bidder(table), BidderPrivacy(755)}) == 2
+    del table["rules"]
+    assert policy.bidder(table) == BidderPrivacy(755, frozenset({Signal.LMT}))
+    assert policy.bidder({}) == BidderPrivacy()
 
 
 def test_the_number_of_plans_that_are_kept_is_bounded():

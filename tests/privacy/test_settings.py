@@ -25,6 +25,17 @@ def view(policy, message):
     return policy.apply(message, BidderPrivacy()).request
 
 
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"ipv4_bits": 0, "ipv6_bits": 0, "decimals": -9, "tcf_policy_version": 0},
+        {"ipv4_bits": 32, "ipv6_bits": 128, "decimals": 15, "tcf_policy_version": 63},
+    ],
+)
+def test_the_bounds_of_numbers_are_allowed(bounds):
+    assert PrivacyPolicy.from_mapping(bounds).to_mapping().items() >= bounds.items()
+
+
 def test_an_empty_section_is_the_default_policy():
     assert PrivacyPolicy.from_mapping({}) == PrivacyPolicy()
 
@@ -106,6 +117,10 @@ def test_what_is_written_is_read_back_the_same():
     )
     for policy in (PrivacyPolicy(), changed):
         assert PrivacyPolicy.from_mapping(policy.to_mapping()) == policy
+    written = changed.to_mapping()
+    assert (written["gpp_without_sid"], written["decimals"]) == (False, 1)
+    assert written["rules"]["lmt"]["skip"] is True
+    assert written["rules"]["gdpr"]["storage"]["fields"]["user.id"] == "remove"
 
 
 def test_the_table_of_an_exchange_is_what_its_bidders_change():
@@ -128,6 +143,14 @@ WRONG = {
         "p.tcf_policy_version: got True; expected a whole number, 0 to 63",
     ),
     "out of range": ({"ipv4_bits": 33}, "p.ipv4_bits: got 33; expected a whole number, 0 to 32"),
+    "too many bits": (
+        {"ipv6_bits": 129},
+        "p.ipv6_bits: got 129; expected a whole number, 0 to 128",
+    ),
+    "too few decimals": (
+        {"decimals": -10},
+        "p.decimals: got -10; expected a whole number, -9 to 15",
+    ),
     "no table of rules": ({"rules": []}, "p.rules: got []; expected a table"),
     "no table of a signal": (
         {"rules": {"gdpr": "all"}},
@@ -182,6 +205,7 @@ WRONG_FIELDS = [
     ("regs.gpp_sid", "round", "remove or keep; only a number can be rounded"),
     ("device.lmt", "round", "remove or keep; only a number can be rounded"),
     ("user.yob", "round", "decimals below 0 to round a whole number: -1 rounds to tens"),
+    ("user.yob", {"action": "round", "decimals": 0}, "decimals below 0 to round a whole number"),
     ("device.ip", "hash", WORDS),
     ("device.ip", 1, WORDS),
     ("device.ip", [], WORDS),

@@ -140,6 +140,7 @@ def test_what_is_no_valid_tc_string_is_no_consent(broken):
 
 
 def test_the_oldest_policy_version_can_be_set():
+    assert refused(Tc(policy_version=4)) == NOTHING
     assert refused(Tc(policy_version=3), tcf_policy_version=2) == NOTHING
     assert refused(Tc(policy_version=5), tcf_policy_version=6) == EVERYTHING
 

@@ -147,6 +147,8 @@ def test_global_privacy_control_inside_a_section_is_an_opt_out(section):
         (gpp({8: us(8, version=2)}), 8, US),
         (gpp({7: us(7) + ".!"}), 7, US),
         (gpp({24: us(23)}), 24, US),
+        (gpp({27: us(23)}), 27, US),
+        (gpp({28: us(23)}), 28, TCF | US),
         (gpp({8: us(8)}), 7, US),
         (gpp({6: "1"}), 6, {"gpp.opt_out"}),
         (gpp({5: Tc()}), 5, TCF),

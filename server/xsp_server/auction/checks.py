@@ -97,6 +97,13 @@ def _unknown_imp(bid: Bid) -> Evidence | None:
     return Evidence(f"{bid.path}.impid", bid.bid.impid, Relation.IN, "imp[].id", imps)
 
 
+def _imp_not_asked(bid: Bid) -> Evidence | None:
+    asked = bid.auction.asked.get(bid.bidder)
+    if asked is None or bid.bid.impid in asked:
+        return None
+    return Evidence(f"{bid.path}.impid", bid.bid.impid, Relation.IN, "imps asked for", tuple(asked))
+
+
 def _invalid_price(bid: Bid) -> Evidence | None:
     if bid.price is not None:
         return None
@@ -399,6 +406,7 @@ BID_CHECKS: Sequence[Check] = (
     Check(_rule(Fate.CURRENCY_NOT_ALLOWED, 3, 300), _currency_not_allowed),
     Check(_rule(Fate.NO_RATE, 1, 300), _no_rate),
     Check(_rule(Fate.UNKNOWN_IMP, 3, None), _unknown_imp),
+    Check(_rule(Fate.IMP_NOT_ASKED, 3, 300), _imp_not_asked, lambda imp: imp.auction.asked),
     Check(_rule(Fate.INVALID_PRICE, 9, 300), _invalid_price),
     Check(_rule(Fate.MISSING_MARKUP, 7, 350), _missing_markup),
     Check(

@@ -1,6 +1,6 @@
 """One auction: replies in, verdicts out. A pure function; nothing here waits, logs or guesses."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -24,6 +24,7 @@ from xsp_server.auction.terms import AuctionTerms
 from xsp_server.openrtb.reply import Outcome, Reply
 
 DEFAULT_RULES = Rules()
+ALL_IMPS: Mapping[str, Collection[str]] = MappingProxyType({})
 
 NBR_TECHNICAL_ERROR = 1
 NBR_INSUFFICIENT_TIME = 15
@@ -39,7 +40,12 @@ _FAILURES: Mapping[Outcome, tuple[Standing, int]] = MappingProxyType(
 """What a reply without a usable answer is, and its status code of the seat-non-bid extension."""
 
 
-def run(request: BidRequest, replies: Sequence[Reply], rules: Rules = DEFAULT_RULES) -> Result:
+def run(
+    request: BidRequest,
+    replies: Sequence[Reply],
+    rules: Rules = DEFAULT_RULES,
+    asked: Mapping[str, Collection[str]] = ALL_IMPS,
+) -> Result:
     """Judges every bid and finds the winners and their prices.
 
     Whole replies are judged first, then each bid on its own by `checks.BID_CHECKS`; the bids that
@@ -50,8 +56,9 @@ def run(request: BidRequest, replies: Sequence[Reply], rules: Rules = DEFAULT_RU
         replies: what came back, one for each bidder asked. Neither their order nor that of the
             seatbids and bids in them makes a difference.
         rules: the exchange's rules.
+        asked: ids of the imps that each bidder was asked for, where it was not for all.
     """
-    auction, checks = AuctionTerms(request, rules), Checks()
+    auction, checks = AuctionTerms(request, rules, asked), Checks()
     bidders: list[BidderVerdict] = []
     judged: list[tuple[Bid, Refusal | None]] = []
     for reply in replies:

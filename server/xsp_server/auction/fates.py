@@ -15,6 +15,7 @@ class Fate(StrEnum):
     CURRENCY_NOT_ALLOWED = "currency_not_allowed"
     NO_RATE = "no_rate"
     UNKNOWN_IMP = "unknown_imp"
+    IMP_NOT_ASKED = "imp_not_asked"
     INVALID_PRICE = "invalid_price"
     MISSING_MARKUP = "missing_markup"
     SEAT_BLOCKED = "seat_blocked"

@@ -8,6 +8,7 @@ from xml.sax.saxutils import unescape
 
 from xsp_server.auction.bids import Bid, best_first, worth
 from xsp_server.auction.packing import Ad, Break, Packing, pack
+from xsp_server.auction.packing.problem import bits
 from xsp_server.auction.rules import Rules, Separation
 from xsp_server.auction.terms import DEFAULT_TAXONOMY, AuctionTerms, PodTerms, read_pod
 from xsp_server.openrtb.matching import HIERARCHICAL_TAXONOMY
@@ -124,7 +125,7 @@ class PodModel:
         imp_id = bid.bid.impid
         return Ad(
             rank_class=bid.rank_class,
-            value=int(worth(bid) * self.unit),
+            value=worth(bid).numerator * (self.unit // worth(bid).denominator),
             seconds=seconds_in_pod(pod, bid),
             labels=labels,
             room=self._rooms.get(imp_id),
@@ -278,27 +279,26 @@ def _holders(held: Iterable[tuple[int, Thing]]) -> list[int]:
     sets: dict[Thing, int] = {}
     for index, thing in held:
         sets[thing] = sets.get(thing, 0) | 1 << index
-    ordered = sorted(set(sets.values()), key=lambda bits: (-bits.bit_count(), bits))
     kept: list[int] = []
-    for bits in ordered:
-        if bits.bit_count() > 1 and not any(bits & other == bits for other in kept):
-            kept.append(bits)
+    for members in sorted(set(sets.values()), key=lambda held: (-held.bit_count(), held)):
+        if members.bit_count() > 1 and not any(members & other == members for other in kept):
+            kept.append(members)
     return kept
 
 
 def _labels(count: int, sets: Sequence[int]) -> list[int]:
     """By bid, the bits of the sets that it is in."""
-    return [
-        sum(1 << label for label, bits in enumerate(sets) if bits >> index & 1)
-        for index in range(count)
-    ]
+    labels = [0] * count
+    for label, members in enumerate(sets):
+        for index in bits(members):
+            labels[index] |= 1 << label
+    return labels
 
 
 def _pairs(count: int, sets: Sequence[int]) -> int:
     """How many pairs of bids are in one set or more."""
     others = [0] * count
-    for bits in sets:
-        for index in range(count):
-            if bits >> index & 1:
-                others[index] |= bits & ~(1 << index)
-    return sum(bits.bit_count() for bits in others) // 2
+    for members in sets:
+        for index in bits(members):
+            others[index] |= members & ~(1 << index)
+    return sum(members.bit_count() for members in others) // 2

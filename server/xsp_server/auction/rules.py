@@ -79,7 +79,7 @@ class Rules:
     allow_adid_only: bool = False
     nbr_no_demand: int = 500
     nbr_all_refused: int = 501
-    pod_search_limit: int = 50_000
+    pod_search_limit: int = 20_000
 
     def __post_init__(self) -> None:
         """Makes every amount a Fraction and checks the ranges."""

@@ -1,10 +1,11 @@
 """What a request and the rules say, read once: the terms that every bid is held against."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from fractions import Fraction
+from types import MappingProxyType
 from typing import cast
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
@@ -48,12 +49,19 @@ class AuctionTerms:
         currencies: in which bids may be.
         auction_type: `at` of the request, else 2.
         deadline_ms: a reply after it is late; None: no deadline.
+        asked: ids of the imps that each bidder was asked for; one that isn't in it, for all.
     """
 
-    def __init__(self, request: BidRequest, rules: Rules) -> None:
+    def __init__(
+        self,
+        request: BidRequest,
+        rules: Rules,
+        asked: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         """Reads what is for the whole request; an imp is read when a bid first names it."""
         self.request = request
         self.rules = rules
+        self.asked = asked
         self.rates = cast(Rates, rules.rates)  # Rules makes every amount a Fraction
         self.adjustments = cast(Mapping[str, Fraction], rules.bid_adjustments)
         self.currencies: Sequence[str] = request.cur or (DEFAULT_CURRENCY,)

@@ -11,6 +11,7 @@ _COMMANDS = {
     "config": "Print a commented settings file with every setting.",
     "convert": "Turn OpenRTB JSON into protobuf, or back.",
     "demo": "A server, three simulated bidders and one auction.",
+    "replay": "Run recorded auctions again and tell differences.",
     "serve": "Run the server.",
     "validate": "Say what is wrong with bid requests or responses.",
     "simulate": "Run a simulated bidder over HTTP and gRPC.",

@@ -3,7 +3,7 @@
 import json
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, BinaryIO
@@ -20,10 +20,13 @@ from xsp_server.errors import ConfigError, XspError
 from xsp_server.openrtb import money
 from xsp_server.service.exchange import AuctionRun
 from xsp_server.service.record_file import read_records
-from xsp_server.service.replay import Difference, differences, run_again
+from xsp_server.service.replay import Difference, differences, run_again, same_answer
 
 SHOWN = 20
 """Differences of one auction that are drawn; the rest is counted. JSON has all."""
+
+FILE_WIDTH = 500
+"""Columns of a table that doesn't go to a terminal: nothing is cut."""
 
 
 @click.command("replay")
@@ -58,12 +61,11 @@ def command(files: tuple[BinaryIO, ...], rules_file: BinaryIO | None, as_json: b
         sys.exit(int(replays.failed > 0))
     show = _print_json if as_json else _print_text
     for again in replays:
-        if again.differences:
-            show(again)
-    if as_json:
-        click.echo(json.dumps(replays.counts()))
-    else:
-        click.echo(replays.summary())
+        found = differences(again.record, again.run)
+        if found:
+            replays.different += 1
+            show(again, found)
+    click.echo(json.dumps(replays.counts()) if as_json else replays.summary())
     sys.exit(int(replays.failed > 0 or replays.different > 0))
 
 
@@ -74,7 +76,6 @@ class _Again:
     file: str
     record: AuctionRecord
     run: AuctionRun
-    differences: list[Difference]
 
 
 class _Replays:
@@ -88,13 +89,11 @@ class _Replays:
         for name, record in self._records():
             try:
                 run = run_again(record)
-                again = _Again(name, record, run, differences(record, run))
             except XspError as error:
                 self._fail(f"{name}: auction {record.auction_id} can't be replayed: {error}")
                 continue
             self.replayed += 1
-            self.different += bool(again.differences)
-            yield again
+            yield _Again(name, record, run)
 
     def counts(self) -> dict[str, int]:
         return {"replayed": self.replayed, "different": self.different, "failed": self.failed}
@@ -118,17 +117,16 @@ class _Replays:
         click.echo(f"xsp: {message}", err=True)
 
 
-def _print_json(again: _Again) -> None:
-    found = [asdict(difference) for difference in again.differences]
-    click.echo(
-        json.dumps(
-            {"file": again.file, "auction_id": again.record.auction_id, "differences": found}
-        )
-    )
+def _print_json(again: _Again, found: Sequence[Difference]) -> None:
+    line = {
+        "file": again.file,
+        "auction_id": again.record.auction_id,
+        "differences": [asdict(difference) for difference in found],
+    }
+    click.echo(json.dumps(line))
 
 
-def _print_text(again: _Again) -> None:
-    found = again.differences
+def _print_text(again: _Again, found: Sequence[Difference]) -> None:
     click.echo(f"auction {again.record.auction_id} ({again.file}): {len(found)} differences")
     for difference in found[:SHOWN]:
         click.echo(f"  {difference.path}: {difference.recorded}, replayed {difference.replayed}")
@@ -140,8 +138,8 @@ def _try_rules(replays: _Replays, file: BinaryIO) -> WhatIf:
     values = _read_rules(file)
     what_if = WhatIf()
     for again in replays:
-        rules = lay_over(again.run.rules, values, file.name)
-        after = run_again(again.record, rules)
+        replays.different += not same_answer(again.record, again.run)
+        after = run_again(again.record, lay_over(again.run.rules, values, file.name))
         what_if.add(again.record.auction_id, again.run.result, after.result)
     return what_if
 
@@ -160,13 +158,13 @@ def _read_rules(file: BinaryIO) -> Mapping[str, Any]:
 
 
 def _draw_sums(what_if: WhatIf, replays: _Replays, rules_name: str) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
     console.print(
         f"{what_if.auctions:,} auctions, {what_if.changed:,} come out otherwise with {rules_name}"
     )
     if replays.different:
         console.print(
-            f"{replays.different:,} don't replay to what they recorded; "
+            f"{replays.different:,} don't replay to the answer that they recorded; "
             "before is what this version makes of them"
         )
     if replays.failed:
@@ -211,7 +209,7 @@ def _fates(what_if: WhatIf) -> Table:
 
 def _greatest(currency: str, changes: list[AuctionChange]) -> Table:
     table = _table(f"greatest changes, CPM in {currency}", "before", "after", "difference")
-    table.add_column("fates", no_wrap=True)
+    table.add_column("fates")
     for change in changes:
         fates = ", ".join(map(_fate_text, change.fates[:2]))
         more = f", {len(change.fates) - 2} more" if len(change.fates) > 2 else ""

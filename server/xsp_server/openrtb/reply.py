@@ -1,4 +1,4 @@
-"""What one bidder gave back: the word that upstream says and the auction reads."""
+"""What one bidder gave back, or why it was not asked: what upstream says and the auction reads."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +21,40 @@ class Outcome(StrEnum):
     """Something came that is not a bid response."""
     ERROR = "error"
     """Any other failure, such as HTTP 500 or a gRPC status."""
+    CANCELLED = "cancelled"
+    """The auction was over before it answered: nobody waited for it, or its group was filled."""
+
+
+class NotAsked(StrEnum):
+    """Why a bidder that fits the request was passed over; words of the contract's SkipReason."""
+
+    BREAKER_OPEN = "breaker_open"
+    """It failed too often; it is left alone for a while."""
+    RATE_LIMIT = "rate_limit"
+    """Its limit of requests a second is reached."""
+    CONCURRENCY_LIMIT = "concurrency_limit"
+    """Its limit of requests at once is reached."""
+    SAMPLED_OUT = "sampled_out"
+    """It is asked for a share of the requests; this one isn't among them."""
+    NO_TIME = "no_time"
+    """Too little time was left for it."""
+    NOT_REACHED = "not_reached"
+    """Its group was filled, or out of time, before its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A bidder that was to be asked and was not.
+
+    Attributes:
+        bidder: the bidder's name.
+        reason: why.
+        detail: for people: the limit that was met, as `512 calls at once`.
+    """
+
+    bidder: str
+    reason: NotAsked
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +68,14 @@ class Reply:
             nothing came.
         response: the answer itself; None unless the outcome is BIDS or NO_BID.
         detail: for people: what went wrong, as `HTTP 500` or `connection refused`.
+        attempts: how often it was asked: 2 with a hedged second try.
+        sent_ms: milliseconds from the start of the auction to the first try; None: not told.
+        timeout_ms: how long the auction would wait for it from then on, as learned or set; None:
+            not told.
+        secondary: nobody waited for it.
+        late: it came when the auction was over.
+        http_status: of an answer over HTTP that was refused; None: none, or not told.
+        grpc_status: name of the status of a gRPC call that failed, as `INTERNAL`; empty: none.
     """
 
     bidder: str
@@ -41,3 +83,10 @@ class Reply:
     arrived_ms: float | None
     response: BidResponse | None = None
     detail: str = ""
+    attempts: int = 1
+    sent_ms: float | None = None
+    timeout_ms: float | None = None
+    secondary: bool = False
+    late: bool = False
+    http_status: int | None = None
+    grpc_status: str = ""

@@ -8,6 +8,8 @@ from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.errors import MissingField, NotBuilt
 from xsp_server.service.exchange import Exchange
+from xsp_server.service.record import Origin, record
+from xsp_server.service.recorder import Recorder
 from xsp_server.service.report import report
 from xsp_server.service.status import Context
 
@@ -15,13 +17,24 @@ from xsp_server.service.status import Context
 class BidServicer:
     """The methods of xsp.bid.v1.BidService that are built."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        """Takes the exchange that runs the auctions."""
+    def __init__(self, exchange: Exchange, origin: Origin, recorder: Recorder | None) -> None:
+        """Takes the exchange that runs the auctions.
+
+        Args:
+            exchange: runs them.
+            origin: what a record says of this server.
+            recorder: keeps a record of each; None: none are kept.
+        """
         self._exchange = exchange
+        self._origin = origin
+        self._recorder = recorder
 
     async def Bid(self, request: BidRequest, context: Context) -> BidResponse:  # noqa: N802
         """Plain OpenRTB in and out."""
-        return (await self._exchange.run(request, context.time_remaining())).response
+        run = await self._exchange.run(request, context.time_remaining())
+        if self._recorder is not None:
+            self._recorder.take(run, _new_id())
+        return run.response
 
     async def RunAuction(  # noqa: N802
         self, request: RunAuctionRequest, context: Context
@@ -38,15 +51,27 @@ class BidServicer:
         _refuse_unbuilt(options)
         level = options.explain or ExplainLevel.EXPLAIN_LEVEL_FULL
         run = await self._exchange.run(request.bid_request, context.time_remaining())
+        auction_id = _new_id()
+        if self._recorder is not None:
+            self._recorder.take(run, auction_id, request.session, options)
         response = RunAuctionResponse(bid_response=run.response, session=request.session)
         if level != ExplainLevel.EXPLAIN_LEVEL_NONE:
-            response.report.CopyFrom(report(run, str(uuid.uuid4()), level))
+            response.report.CopyFrom(report(run, auction_id, level))
+        if options.record:
+            full = report(run, auction_id, ExplainLevel.EXPLAIN_LEVEL_FULL)
+            response.record.CopyFrom(
+                record(run, full, self._origin, session=request.session, options=options)
+            )
         return response
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 def _refuse_unbuilt(options: AuctionOptions) -> None:
     """What the contract offers and this server doesn't is refused, never ignored."""
-    for name in ("record", "partial_results", "resolve_vast", "notice_delivery", "test"):
+    for name in ("partial_results", "resolve_vast", "notice_delivery", "test"):
         if any(field.name == name for field, _ in options.ListFields()):
             raise NotBuilt(
                 f"options.{name} is in the contract but not built yet; leave it out",

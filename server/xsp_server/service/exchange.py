@@ -11,7 +11,7 @@ from xsp_server.config import AuctionSettings
 from xsp_server.errors import DeadlineTooShort, InvalidRequest, Violation
 from xsp_server.openrtb.reply import Reply
 from xsp_server.openrtb.validation import BidRequestValidator, Severity
-from xsp_server.service.planning import Asked, Planner
+from xsp_server.service.planning import Asked, Planner, imps_asked
 from xsp_server.service.rates import RuleBook
 from xsp_server.upstream import FanOut
 
@@ -45,7 +45,7 @@ class AuctionRun:
         request: as it came.
         asked: what every bidder was asked, or why it was not, in the order of the settings.
         rules: that held, the deadline among them.
-        replies: of every bidder that was asked, in the order of the settings.
+        replies: of every bidder that was asked, by name.
         result: what was decided about every bid, and why.
         response: the answer.
         started_at: when it began, UTC.
@@ -96,8 +96,9 @@ class Exchange:
         planned = clock()
         asks = {each.plan.bidder: each.ask for each in asked if each.ask is not None}
         replies = await self._bidders.ask(asks, started + timeout)
+        replies.sort(key=lambda reply: reply.bidder)  # as a record holds them
         replied = clock()
-        result = auction.run(request, replies, rules)
+        result = auction.run(request, replies, rules, imps_asked(asked))
         response = auction.build_response(
             request,
             result,

@@ -118,6 +118,11 @@ class Planner:
         return asked
 
 
+def imps_asked(asked: Sequence[Asked]) -> dict[str, tuple[str, ...]]:
+    """The imps of each bidder that was asked for some of them only, for `auction.run`."""
+    return {each.plan.bidder: each.plan.imps for each in asked if each.plan.skipped}
+
+
 def _offering(bidder: UpstreamConfig) -> Offering:
     return Offering(
         bidder=bidder.name,

@@ -143,7 +143,9 @@ def answer_form_of(recorded: pb.AuctionRecord) -> AnswerForm:
 
 
 def replies_of(recorded: pb.AuctionRecord) -> list[Reply]:
-    """A reply of every bidder that was asked, in the order of their names.
+    """What the auction read of every bidder that was asked, in the order of their names.
+
+    What calls tell besides (attempts, statuses of transports) is in the report.
 
     Raises:
         RecordError: a bidder's outcome is none that asking can have.

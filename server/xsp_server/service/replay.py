@@ -75,7 +75,7 @@ def run_again(record: AuctionRecord, rules: Rules | None = None) -> AuctionRun:
     """
     request, replies = record.bid_request, replies_of(record)
     rules, form = rules_of(record) if rules is None else rules, answer_form_of(record)
-    result = auction.run(request, replies, rules)
+    result = auction.run(request, replies, rules, _imps_asked(record))
     response = auction.build_response(
         request, result, seatnonbid=form.seatnonbid, fill_macros=form.fill_macros
     )
@@ -89,6 +89,16 @@ def run_again(record: AuctionRecord, rules: Rules | None = None) -> AuctionRun:
         started_at=record.clock.ToDatetime(UTC),
         timings=_NO_TIMES,
     )
+
+
+def _imps_asked(record: AuctionRecord) -> dict[str, tuple[str, ...]]:
+    """The imps of each bidder that was asked for some of them only."""
+    every = len(record.bid_request.imp)
+    return {
+        reply.bidder: tuple(reply.imp_ids)
+        for reply in record.replies
+        if reply.imp_ids and len(reply.imp_ids) < every
+    }
 
 
 def differences(record: AuctionRecord, run: AuctionRun) -> list[Difference]:
@@ -112,6 +122,16 @@ def differences(record: AuctionRecord, run: AuctionRun) -> list[Difference]:
         if _bytes(recorded) != _bytes(replayed)
         for difference in _explained(path, recorded, replayed)
     ]
+
+
+def same_answer(record: AuctionRecord, run: AuctionRun) -> bool:
+    """Whether the response is the recorded one, byte for byte; much quicker than `differences`.
+
+    Args:
+        record: the record.
+        run: the auction, run again.
+    """
+    return _bytes(record.bid_response) == _bytes(run.response)
 
 
 def _decided(told: AuctionReport) -> AuctionReport:

@@ -1,6 +1,7 @@
 """The server put together: services, health, reflection, TLS, and an orderly end."""
 
 import asyncio
+from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -17,13 +18,16 @@ from xsp.state.v1 import state_service_pb2
 from xsp.vast.v1 import vast_service_pb2
 from xsp_server import registry
 from xsp_server.auction import Rules
-from xsp_server.config import ServerSettings, Settings, TlsSettings
+from xsp_server.config import RecordSettings, ServerSettings, Settings, TlsSettings
 from xsp_server.errors import ConfigError
 from xsp_server.service.bid import BidServicer
 from xsp_server.service.exchange import Exchange
 from xsp_server.service.methods import Gate, bind
 from xsp_server.service.planning import Planner
 from xsp_server.service.rates import RuleBook
+from xsp_server.service.record import AnswerForm, Origin
+from xsp_server.service.record_file import RecordWriter
+from xsp_server.service.recorder import Recorder
 from xsp_server.upstream import Bidder, FanOut, Transport
 
 log = structlog.get_logger(__name__)
@@ -64,6 +68,9 @@ class Server:
         )
         self._health = health.aio.HealthServicer()
         self._gate = Gate(settings.server)
+        form = AnswerForm(settings.auction.fill_macros, settings.auction.seatnonbid)
+        self._origin = Origin(version("xsp"), form)
+        self._recorder = _recorder(settings.record, self._origin)
         self._port = 0
         self._server: grpc.aio.Server | None = None
         self._bidders: FanOut | None = None
@@ -90,7 +97,9 @@ class Server:
         clock = asyncio.get_running_loop().time
         self._bidders = FanOut([Bidder(transport, clock) for transport in self._transports])
         exchange = Exchange(self._settings.auction, self._rules, self._planner, self._bidders)
-        self._server = self._assemble(BidServicer(exchange))
+        if self._recorder is not None:
+            await self._recorder.start()
+        self._server = self._assemble(BidServicer(exchange, self._origin, self._recorder))
         self._port = _listen(self._server, self._settings.server)
         await self._server.start()
         await self._say(health_pb2.HealthCheckResponse.SERVING)
@@ -111,6 +120,8 @@ class Server:
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
         await self._bidders.close()
+        if self._recorder is not None:
+            await self._recorder.stop()
         log.info("stopped")
 
     async def wait(self) -> None:
@@ -151,6 +162,12 @@ class Server:
     async def _say(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
         for name in ("", BID_SERVICE.full_name):
             await self._health.set(name, status)
+
+
+def _recorder(settings: RecordSettings, origin: Origin) -> Recorder | None:
+    if settings.file is None:
+        return None
+    return Recorder(RecordWriter(settings.file, settings.max_bytes, settings.keep), origin)
 
 
 def _transports(settings: Settings) -> list[Transport]:

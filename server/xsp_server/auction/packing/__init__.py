@@ -10,6 +10,8 @@ the better goes on.
 
     problem     what is packed, and the state of a partial packing as one number
     prices      what scarce things are worth to the ads of one class
+    scale       values, seconds and order as one number
+    fillable    how much of a break can still be filled
     search      the way to the best packing
 """
 

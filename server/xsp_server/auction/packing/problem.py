@@ -6,6 +6,12 @@ from dataclasses import dataclass
 END_SLOTS = 2
 """A break has a first and a last slot."""
 
+SECONDS, ADS, ENDS = range(3)
+"""The kinds of room of a break, in this order."""
+
+KINDS = 3
+"""How many of them there are."""
+
 FIELD_BITS = 24
 GUARD = 1 << (FIELD_BITS - 1)
 
@@ -163,8 +169,8 @@ def _needs(ad: Ad) -> tuple[tuple[int, int], ...]:
     """The kinds of room that an ad takes, and how much of them."""
     if ad.room is None:
         return ()
-    first = 3 * ad.room
-    return (first, ad.seconds), (first + 1, 1), (first + 2, int(ad.end_slot))
+    first = KINDS * ad.room
+    return (first + SECONDS, ad.seconds), (first + ADS, 1), (first + ENDS, int(ad.end_slot))
 
 
 def _by_label(ads: Sequence[Ad]) -> dict[int, list[int]]:

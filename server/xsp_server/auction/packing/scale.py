@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xsp_server.auction.packing.prices import FRACTION_BITS, Tier
-from xsp_server.auction.packing.problem import Partial, Problem
+from xsp_server.auction.packing.problem import KINDS, SECONDS, Partial, Problem
 
 Choice = tuple[int, int | None]
 """The regret of taking an ad of a stage, and the ad's index; None: of taking none."""
@@ -128,7 +128,7 @@ def _order_part(problem: Problem) -> _Part:
     weights = [(ad.seconds << count) + problem.bit(i) for i, ad in enumerate(problem.ads)]
     prices = [0] * len(problem.capacity)
     for place, room in enumerate(problem.breaks):
-        thing = problem.room_things.get(3 * place)
+        thing = problem.room_things.get(KINDS * place + SECONDS)
         if thing is not None and _longest(problem, place, room.ads) > room.seconds:
             prices[thing] = 1 << count
     return _Part(weights, _less_prices(problem, weights, prices), prices)

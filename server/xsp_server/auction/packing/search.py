@@ -4,11 +4,16 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xsp_server.auction.packing.prices import Tier
-from xsp_server.auction.packing.problem import Partial, Problem
+from xsp_server.auction.packing.fillable import MOST_SECONDS, Fillable
+from xsp_server.auction.packing.prices import FRACTION_BITS, Tier
+from xsp_server.auction.packing.problem import ADS, KINDS, SECONDS, Partial, Problem
 from xsp_server.auction.packing.scale import Choice, Scale
 
 _DIVES = 50
+"""How many partial packings are completed when a search is cut short."""
+
+_CLEAR_BITS = 3
+"""Regrets that differ by less than an eighth of a unit of value are as good as equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,9 @@ class Search:
             for kind, thing in problem.room_things.items()
             if scale.prices[thing]
         ]
-        self._stages = self._connect(self._hopeful_stages())
+        stages = self._hopeful_stages()
+        self._stages = self._connect(stages)
+        self._breaks = self._find_fillable(stages)
 
     def run(self, limit: int) -> Packing:
         """The best packing, or the best found once `limit` partial ones have been looked at."""
@@ -81,11 +88,13 @@ class Search:
         """The stages, each with the choices that can lead to something better than is known.
 
         Those with the clearest choice come first, so that the others have fewer ways to begin with.
+        Where choices are as good as equal, those with the first ads come first: they decide ties.
         """
         scale = self._scale
+        equal = scale.order_bits + FRACTION_BITS - _CLEAR_BITS
 
         def clearness(stage: list[Choice]) -> tuple[int, int]:
-            second = stage[1][0] >> scale.order_bits if len(stage) > 1 else 0
+            second = stage[1][0] >> equal if len(stage) > 1 else 0
             return -second, min((i for _, i in stage if i is not None), default=0)
 
         return [
@@ -121,6 +130,24 @@ class Search:
         self._bound -= sum(price for bit, price in unused.items() if not self._start.state & bit)
         return connected[::-1]
 
+    def _find_fillable(self, stages: Sequence[list[Choice]]) -> list[tuple[int, int, Fillable]]:
+        """The breaks whose seconds have a price: the break, the price, and what can fill it."""
+        problem, found = self._problem, []
+        prices = dict(self._room_prices)
+        for place, room in enumerate(problem.breaks):
+            price = prices.get(KINDS * place + SECONDS)
+            if price is not None and room.seconds <= MOST_SECONDS:
+                here = [
+                    {
+                        problem.ads[i].seconds
+                        for _, i in stage
+                        if i is not None and problem.ads[i].room == place
+                    }
+                    for stage in stages
+                ]
+                found.append((KINDS * place, price, Fillable(here, room)))
+        return found
+
     def _look(self, limit: int) -> int:
         """Goes on until no bound is above the best packing.
 
@@ -151,9 +178,11 @@ class Search:
                 after &= stage.open
                 if place == last:
                     self._best = max(self._best, rest - self._unused_room(after))
-                elif rest & whole > self._best and seen[place].get(after, -1) < rest:
+                    continue
+                hope = rest - self._unfillable_room(place, after) & whole
+                if hope > self._best and seen[place].get(after, -1) < rest:
                     seen[place][after] = rest
-                    heapq.heappush(heap, (-(rest & whole), place, after, rest))
+                    heapq.heappush(heap, (-hope, place, after, rest))
         return 0
 
     def _dive(self, heap: list[tuple[int, int, int, int]]) -> int:
@@ -186,6 +215,14 @@ class Search:
         _, labels, takes = choice
         guards = self._problem.guards
         return not state & labels and (state - takes) & guards == guards
+
+    def _unfillable_room(self, place: int, state: int) -> int:
+        """The price of the seconds that no ads of later stages can fill."""
+        left = self._problem.room_left
+        return sum(
+            price * fillable.unfillable(place, left(state, kind + SECONDS), left(state, kind + ADS))
+            for kind, price, fillable in self._breaks
+        )
 
     def _unused_room(self, state: int) -> int:
         """The price of the room that a complete packing leaves."""
