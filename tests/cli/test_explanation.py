@@ -17,8 +17,9 @@ def simulated(name, price, **settings):
 def explain(serve, dial, sample):
     """Runs the sample against bidders and draws the report."""
 
-    async def run(*bidders, change=lambda request: None, **sections):
-        change(sample)
+    async def run(*bidders, change=None, **sections):
+        if change is not None:
+            change(sample)
         server = await serve(*bidders, **sections)
         answer = await dial(server).RunAuction(RunAuctionRequest(bid_request=sample))
         text = io.StringIO()

@@ -1,4 +1,4 @@
-"""A server that records: what it answered can be run again from the file, and comes out the same."""
+"""A server that records: its auctions run again from the file and come out the same."""
 
 import asyncio
 import sys

@@ -31,6 +31,7 @@ async def test_health_says_serving(serve, service):
 
 async def test_stop_tells_health_first_and_lets_running_calls_finish(serve, dial, sample):
     bidder = simulated("slow", latency_ms=150, seed=1)
+    sample.tmax = 10_000
     server = await serve(bidder)
     async with grpc.aio.insecure_channel(server.address) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())

@@ -42,6 +42,8 @@ RULE_OF = {
 ELIGIBLE = {"won", "lost_price", "lost_deal", "lost_group", "lost_pod", "seat_limit"}
 PRICES_ARE_CHANGED_BY = {"rates", "bid_adjustments", "adjust_deal_bids", "durfloors_overlap"}
 """Rules of an auction after which a price is no longer compared with a floor as both were sent."""
+STRICTER = {"bid.hratio.with-wratio", "bid.wratio.with-hratio"}
+"""What the validator calls an error and the auction does not refuse: half a ratio tells nothing."""
 PRICE_RULES = {"bid.price.floor", "bid.price.deal-floor"}
 
 
@@ -70,7 +72,7 @@ def disagreements(vector):
         for bid, broken in broken_rules(answer, asked).items():
             fate = vector["expected"]["fates"][f"{reply['bidder']}/{bid}"]
             if fate in ELIGIBLE:
-                agreed = broken <= switched
+                agreed = broken <= switched | STRICTER
             elif fate in RULE_OF:
                 rule = RULE_OF[fate]
                 agreed = rule in switched or any(found.startswith(rule) for found in broken)
