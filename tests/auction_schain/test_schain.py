@@ -171,7 +171,17 @@ def test_an_old_place_without_nodes_is_no_chain(chain):
     assert append_node(message, ChainNode("exchange.example", sid="7", create=False)) is message
 
 
-@pytest.mark.parametrize("raw", ['"schain"', '["schain"]', '{"schain":', "x", '{"x":"schain"}'])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '"schain"',
+        '["schain"]',
+        '{"schain":',
+        "x",
+        '{"x":"schain"}',
+        '{"schain":{"nodes":[{"asi":"a"}]},"x":NaN}',
+    ],
+)
 def test_other_raw_json_is_left_as_it_is(raw):
     message = BidRequest(id="r1", ext={"raw_json": raw})
     result = append_node(message, OURS)

@@ -8,7 +8,7 @@ from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.errors import MissingField, NotBuilt
 from xsp_server.service.exchange import Exchange
-from xsp_server.service.record import Origin, record
+from xsp_server.service.record import Origin, record, rules_in_force
 from xsp_server.service.recorder import Recorder
 from xsp_server.service.report import report
 from xsp_server.service.status import Context
@@ -57,6 +57,7 @@ class BidServicer:
         response = RunAuctionResponse(bid_response=run.response, session=request.session)
         if level != ExplainLevel.EXPLAIN_LEVEL_NONE:
             response.report.CopyFrom(report(run, auction_id, level))
+            response.report.rules_digest = rules_in_force(run.rules, self._origin.form).digest
         if options.record:
             full = report(run, auction_id, ExplainLevel.EXPLAIN_LEVEL_FULL)
             response.record.CopyFrom(
