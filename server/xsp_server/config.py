@@ -11,6 +11,7 @@ import json
 import re
 import textwrap
 import tomllib
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import UnionType
@@ -28,6 +29,8 @@ from pydantic_settings import (
 from xsp_server import registry
 from xsp_server.auction import Rules
 from xsp_server.errors import ConfigError
+from xsp_server.upstream.groups import GroupSettings
+from xsp_server.upstream.transport import UpstreamConfig
 
 ENV_PREFIX = "XSP_"
 
@@ -141,6 +144,8 @@ class Settings(BaseSettings):
     """Our node, appended to `source.schain`; see `xsp_server.auction.schain.ChainNode`."""
     bidders: tuple[dict[str, Any], ...] = ()
     """Who is asked to bid; one `[[bidders]]` section each, built by its `type`."""
+    groups: tuple[GroupSettings, ...] = ()
+    """In what order bidders are asked; without groups all at once."""
 
     @classmethod
     def settings_customise_sources(
@@ -199,22 +204,40 @@ def template() -> str:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             lines += _section(f"[{name}]", field.annotation, name)
     lines += _rules()
-    lines += ["", "# Who is asked to bid: one section for each bidder, of one of these types."]
+    lines += ["", "# Who is asked to bid: one [[bidders]] section each. All take these settings."]
+    lines += _section("# [[bidders]]", UpstreamConfig, "bidders")
     for name, transport in registry.registered("transport"):
-        lines += _section("# [[bidders]]", transport.Settings, "", f'# type = "{name}"')
+        own = [f'# type = "{name}"']
+        lines += _section("# [[bidders]]", transport.Settings, "bidders", own, UpstreamConfig)
     return "\n".join(lines) + "\n"
 
 
-def _section(header: str, model: type[BaseModel], prefix: str, *first: str) -> list[str]:
-    """A model's fields as commented TOML, its nested models as sections of their own."""
+def _section(
+    header: str,
+    model: type[BaseModel],
+    prefix: str,
+    first: Sequence[str] = (),
+    base: type[BaseModel] = BaseModel,
+) -> list[str]:
+    """A model's fields as commented TOML, its nested models as sections of their own.
+
+    Args:
+        header: the section's own line; commented out, so are those below it.
+        model: whose fields; those of `base` are left out.
+        prefix: path of the section.
+        first: lines to begin with.
+        base: see `model`.
+    """
     lines = ["", *textwrap.wrap(_summary(model), 96, initial_indent="# ", subsequent_indent="# ")]
     lines += [header, *first]
     nested: list[str] = []
     for name, field in model.model_fields.items():
         kind = field.annotation
+        if name in base.model_fields:
+            continue
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            path = f"{prefix}.{name}" if prefix else name
-            nested += _section(f"[{path}]", kind, path)
+            path = f"{prefix}.{name}"
+            nested += _section(f"{'# ' if header[0] == '#' else ''}[{path}]", kind, path)
             continue
         about = " ".join((field.description or "").split())
         lines += textwrap.wrap(
@@ -261,6 +284,8 @@ _TYPE_NAMES = {
     bool: "true | false",
     Decimal: "decimal, as text",
     Path: "path",
+    tuple: "list",
+    dict: "table",
 }
 
 

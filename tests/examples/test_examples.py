@@ -55,3 +55,20 @@ async def test_validate():
     for path in ("imp[0].video", "imp[0].bidfloorcur", "imp[1].id", "device.ip"):
         assert f"error {path}" in output
     assert "imp[0].banner.w: expected integer, got string" in output
+
+
+async def test_fallback():
+    lines = [line for line in (await run("fallback.py")).splitlines() if line[:8] == "auction-"]
+    prices = {line.split()[1] for line in lines}
+    assert len(lines) == 6
+    assert prices == {
+        "12.00",
+        "4.00",
+    }  # premium where it filled, else the best
+
+
+async def test_stream(serve):
+    server = await serve({"type": "simulated", "name": "a", "price": 2.0})
+    output = await run("stream.py", server.address)
+    assert output.startswith("100 answers in ")
+    assert output.endswith("100 auctions won\n")

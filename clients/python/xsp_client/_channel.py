@@ -8,7 +8,10 @@ from typing import Any
 import grpc
 
 SERVICE = "xsp.bid.v1.BidService"
-RETRIED = ("Bid", "RunAuction")
+RETRIED = {
+    SERVICE: ("Bid", "RunAuction"),
+    "xsp.state.v1.StateService": ("CheckAndIncrementFrequency", "TrackSpend", "GetBudget"),
+}
 """Nothing was answered when UNAVAILABLE ends a call, and RunAuction reserves by its request_id, so
 that asking again does no harm."""
 MOST_ATTEMPTS = 5
@@ -151,6 +154,10 @@ def _service_config(options: ChannelOptions) -> dict[str, Any]:
             "backoffMultiplier": 2,
             "retryableStatusCodes": ["UNAVAILABLE"],
         }
-        names = [{"service": SERVICE, "method": method} for method in RETRIED]
+        names = [
+            {"service": service, "method": method}
+            for service, methods in RETRIED.items()
+            for method in methods
+        ]
         config["methodConfig"] = [{"name": names, "retryPolicy": policy}]
     return config

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, Self, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, Self, TypeVar, Unpack, cast, overload
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -13,28 +13,16 @@ from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_client import openrtb
+from xsp_client._call import CallOptions
 from xsp_client._channel import SERVICE, ChannelOptions, Tls, open_channel
 from xsp_client._errors import InvalidMessageError, Violation, XspClientError, from_rpc, refused
 from xsp_client._json import to_dict, to_message
+from xsp_client._session import Session
 
 M = TypeVar("M", bound=Message)
 
 BID = f"/{SERVICE}/Bid"
 RUN_AUCTION = f"/{SERVICE}/RunAuction"
-
-
-class CallOptions(TypedDict, total=False):
-    """What every call takes by keyword."""
-
-    timeout: float | None
-    """Seconds until the call ends with DeadlineExceededError, retries included. Default: the
-    request's tmax, else the client's timeout."""
-    metadata: Mapping[str, str | bytes]
-    """gRPC metadata to send, besides the client's; names in any case, those of bytes end in
-    `-bin`."""
-    wait_for_ready: bool | None
-    """True: wait for a connection until the deadline. False, the default: a server that can't be
-    reached raises UnavailableError once the attempts are used up."""
 
 
 class XspClient:
@@ -73,6 +61,7 @@ class XspClient:
         self._options = options or ChannelOptions()
         self._channel: grpc.aio.Channel | None = None
         self._closed = False
+        self._currencies: dict[str, str] = {}
 
     @overload
     async def bid(self, request: BidRequest, **call: Unpack[CallOptions]) -> BidResponse: ...
@@ -136,6 +125,30 @@ class XspClient:
             options=options,
         )
         return await self._call(RUN_AUCTION, asked, RunAuctionResponse, call, message.tmax)
+
+    def session(
+        self,
+        context: SessionContext | None = None,
+        *,
+        request: BidRequest | openrtb.BidRequest | None = None,
+    ) -> Session:
+        """Opens a session: auctions, caps and budgets of one ad opportunity; nothing is sent yet.
+
+        Args:
+            context: the ad opportunity. Ids and time that it lacks are made here, the rest is
+                filled in by the server. Default: one with nothing in it.
+            request: what the session's `request` asks for when it isn't told.
+
+        Raises:
+            InvalidRequestError: the request breaks a rule; `violations` has the paths.
+        """
+        return Session(
+            SessionContext() if context is None else context,
+            None if request is None else _message(request),
+            run_auction=self.run_auction,
+            call=self._call,
+            currencies=self._currencies,
+        )
 
     @property
     def channel(self) -> grpc.aio.Channel:

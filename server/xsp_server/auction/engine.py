@@ -35,6 +35,7 @@ _FAILURES: Mapping[Outcome, tuple[Standing, int]] = MappingProxyType(
         Outcome.ERROR: (Standing.ERROR, 100),
         Outcome.INVALID_RESPONSE: (Standing.INVALID_RESPONSE, 102),
         Outcome.UNREACHABLE: (Standing.UNREACHABLE, 103),
+        Outcome.CANCELLED: (Standing.CANCELLED, 101),
     }
 )
 """What a reply without a usable answer is, and its status code of the seat-non-bid extension."""

@@ -174,6 +174,7 @@ class Standing(StrEnum):
     UNREACHABLE = "unreachable"
     INVALID_RESPONSE = "invalid_response"
     ERROR = "error"
+    CANCELLED = "cancelled"
 
 
 @dataclass(frozen=True, slots=True)

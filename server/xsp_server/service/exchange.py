@@ -1,19 +1,26 @@
 """One auction from request to answer: the order in which the rooms are called."""
 
 import asyncio
-from dataclasses import dataclass, replace
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+
+import structlog
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server import auction
 from xsp_server.config import AuctionSettings
 from xsp_server.errors import DeadlineTooShort, InvalidRequest, Violation
-from xsp_server.openrtb.reply import Reply
+from xsp_server.openrtb.reply import NotAsked, Outcome, Reply, Skipped
 from xsp_server.openrtb.validation import BidRequestValidator, Severity
 from xsp_server.service.planning import Asked, Planner, imps_asked
 from xsp_server.service.rates import RuleBook
-from xsp_server.upstream import FanOut
+from xsp_server.service.session import open_session
+from xsp_server.upstream import FanOut, Session
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,9 @@ class AuctionRun:
         response: the answer.
         started_at: when it began, UTC.
         timings: where its time went.
+        skipped: bidders that were to be asked and whose policies were against it, by name.
+        session_id: request id of the session.
+        auction_id: what the server calls it, unique.
     """
 
     request: BidRequest
@@ -60,6 +70,9 @@ class AuctionRun:
     response: BidResponse
     started_at: datetime
     timings: Timings
+    skipped: Mapping[str, Skipped] = field(default_factory=dict)
+    session_id: str = ""
+    auction_id: str = ""
 
 
 class Exchange:
@@ -75,12 +88,20 @@ class Exchange:
         self._rules = rules
         self._validator = BidRequestValidator()
 
-    async def run(self, request: BidRequest, time_remaining: float | None) -> AuctionRun:
+    async def run(
+        self,
+        request: BidRequest,
+        time_remaining: float | None,
+        on_reply: Callable[[Reply], None] | None = None,
+        session: Session | None = None,
+    ) -> AuctionRun:
         """One auction.
 
         Args:
             request: what is for sale.
             time_remaining: seconds until the caller stops waiting; None when it did not say.
+            on_reply: told of each bidder's reply as it comes; never after the end of `run`.
+            session: that the auction belongs to; None: one of its own.
 
         Raises:
             InvalidRequest: the request breaks a rule of OpenRTB 2.6.
@@ -92,10 +113,17 @@ class Exchange:
         rules = replace(self._rules.current(), deadline_ms=round(timeout * 1000, 3))
         self._refuse_invalid(request)
         validated = clock()
-        asked = self._planner.plan(request, timeout * 1000)
+        session = session or open_session(None, (), request)
+        asked = self._planner.plan(request, timeout * 1000, session)
         planned = clock()
         asks = {each.plan.bidder: each.ask for each in asked if each.ask is not None}
-        replies = await self._bidders.ask(asks, started + timeout)
+        calls = self._bidders.open(asks, started + timeout, started=started, on_late=_log_late)
+        if on_reply is not None:
+            async for reply in calls:
+                on_reply(reply)
+        replies = await calls.replies()
+        skipped = {each.bidder: each for each in calls.skipped}
+        replies += _out_of_time(skipped)
         replies.sort(key=lambda reply: reply.bidder)  # as a record holds them
         replied = clock()
         result = auction.run(request, replies, rules, imps_asked(asked))
@@ -114,7 +142,19 @@ class Exchange:
             decision_ms=(ended - replied) * 1000,
             total_ms=(ended - started) * 1000,
         )
-        return AuctionRun(request, asked, rules, replies, result, response, started_at, timings)
+        return AuctionRun(
+            request=request,
+            asked=asked,
+            rules=rules,
+            replies=replies,
+            result=result,
+            response=response,
+            started_at=started_at,
+            timings=timings,
+            skipped=skipped,
+            session_id=session.request_id,
+            auction_id=str(uuid.uuid4()),
+        )
 
     def _refuse_invalid(self, request: BidRequest) -> None:
         found = self._validator.validate(request)
@@ -143,3 +183,13 @@ class Exchange:
                 )
             timeout = min(timeout, time_remaining - margin / 1000)
         return max(timeout, 0.0)
+
+
+def _out_of_time(skipped: dict[str, Skipped]) -> Iterator[Reply]:
+    """Who could not be asked for lack of time, as timeouts; they leave `skipped`."""
+    for name in [name for name, each in skipped.items() if each.reason is NotAsked.NO_TIME]:
+        yield Reply(name, Outcome.TIMEOUT, None, detail=skipped.pop(name).detail)
+
+
+def _log_late(reply: Reply) -> None:
+    log.info("late reply", bidder=reply.bidder, arrived_ms=reply.arrived_ms, outcome=reply.outcome)

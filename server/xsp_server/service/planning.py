@@ -10,7 +10,8 @@ from xsp_server.auction import plan as eligibility
 from xsp_server.auction.plan import Channel, Offering, Plan
 from xsp_server.auction.privacy import BidderPrivacy, Change, PrivacyPolicy, Refusal
 from xsp_server.auction.schain import ChainNode, append_node
-from xsp_server.upstream import Ask, UpstreamConfig
+from xsp_server.service.session import View, signals_of
+from xsp_server.upstream import Ask, Session, UpstreamConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Planner:
         ]
         return cls(policy, node, briefs)
 
-    def plan(self, request: BidRequest, timeout_ms: float) -> list[Asked]:
+    def plan(self, request: BidRequest, timeout_ms: float, session: Session) -> list[Asked]:
         """What every bidder is asked, in the order of the settings.
 
         Bidders that see the same share one message, and with it the encodings made of it.
@@ -89,13 +90,14 @@ class Planner:
         Args:
             request: as it came; it stays as it is.
             timeout_ms: what bidders are given; their `tmax` (section 3.2.1).
+            session: what it says about privacy holds too, and bidders see of it what they may.
         """
         outgoing = BidRequest()
         outgoing.CopyFrom(request)
         outgoing.tmax = max(int(timeout_ms), 1)
         if self._node is not None:
             outgoing = append_node(outgoing, self._node)
-        signals = self._policy.read(outgoing)
+        signals = self._policy.read(signals_of(outgoing, session))
         views: dict[tuple[int, tuple[str, ...]], Asked] = {}
         asked = []
         plans = eligibility.plan(outgoing, self._offerings)
@@ -112,7 +114,8 @@ class Planner:
                     view = Asked(plan, refusal=disclosure)
                 else:
                     seen = eligibility.asked_for(disclosure.request, plan)
-                    view = Asked(plan, Ask(seen), disclosure.changes)
+                    ask = Ask(seen, session=View(session, privacy.apply))
+                    view = Asked(plan, ask, disclosure.changes)
                 views[key] = view
             asked.append(Asked(plan, view.ask, view.changes, view.refusal))
         return asked

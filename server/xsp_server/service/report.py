@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 
+import grpc
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -31,6 +32,7 @@ from xsp_server.auction.explain import LeastChange
 from xsp_server.auction.plan import SkipReason
 from xsp_server.auction.privacy import Action, Signal
 from xsp_server.openrtb import money
+from xsp_server.openrtb.reply import NotAsked, Reply, Skipped
 from xsp_server.service.exchange import AuctionRun, Timings
 from xsp_server.service.planning import Asked
 
@@ -57,6 +59,7 @@ _SKIPS = {
     SkipReason.MEDIA_TYPE: pb.SKIP_REASON_MEDIA_TYPE,
     SkipReason.NO_IMP: pb.SKIP_REASON_NO_IMP,
 }
+_POLICIES = {reason: pb.SkipReason.Value(f"SKIP_REASON_{reason.name}") for reason in NotAsked}
 _ANSWERED = frozenset({Standing.BIDS, Standing.NO_BID})
 
 
@@ -76,6 +79,7 @@ def report(run: AuctionRun, auction_id: str, level: ExplainLevel.ValueType) -> p
     return pb.AuctionReport(
         auction_id=auction_id,
         openrtb_request_id=result.request_id,
+        session_request_id=run.session_id,
         start_time=_timestamp(run.started_at),
         currency=result.currency,
         level=level,
@@ -93,13 +97,14 @@ def _bidders(
 ) -> list[pb.BidderReport]:
     """Every bidder in the settings, asked or not, by name."""
     replied = {bidder.bidder: bidder for bidder in run.result.bidders}
+    replies = {reply.bidder: reply for reply in run.replies}
     reports = []
     for asked in sorted(run.asked, key=lambda asked: asked.plan.bidder):
         bidder = replied.get(asked.plan.bidder)
         if bidder is None:
-            reports.append(_skipped(asked))
+            reports.append(_not_asked(asked, run.skipped.get(asked.plan.bidder)))
             continue
-        report = _asked(bidder, asked, run)
+        report = _asked(bidder, asked, run, replies.get(bidder.bidder))
         report.bids.extend(
             _bid(verdict, run.result, full=full) for verdict in verdicts[bidder.bidder]
         )
@@ -107,9 +112,11 @@ def _bidders(
     return reports
 
 
-def _skipped(asked: Asked) -> pb.BidderReport:
-    """A bidder that was not asked: what its offering or privacy says against it."""
-    if asked.refusal is not None:
+def _not_asked(asked: Asked, skipped: Skipped | None) -> pb.BidderReport:
+    """A bidder that was not asked: what its policies, privacy or its offering say against it."""
+    if skipped is not None:
+        reason, rule_id = _POLICIES[skipped.reason], f"policy.{skipped.reason}"
+    elif asked.refusal is not None:
         reason, rule_id = pb.SKIP_REASON_PRIVACY, asked.refusal.rule_id
     else:
         reason, rule_id = _skip(asked.plan.reason or SkipReason.NO_IMP)
@@ -119,12 +126,21 @@ def _skipped(asked: Asked) -> pb.BidderReport:
         skip_reason=reason,
         skip_rule_id=rule_id,
         skipped_imps=_skipped_imps(asked),
+        detail=skipped.detail if skipped else "",
     )
 
 
-def _asked(bidder: BidderVerdict, asked: Asked, run: AuctionRun) -> pb.BidderReport:
-    latency = run.timings.bidders_ms if bidder.arrived_ms is None else bidder.arrived_ms
-    return pb.BidderReport(
+def _asked(
+    bidder: BidderVerdict, asked: Asked, run: AuctionRun, reply: Reply | None
+) -> pb.BidderReport:
+    """A bidder that was asked; its bids are not in it yet."""
+    sent = run.timings.validation_ms + run.timings.planning_ms
+    timeout = run.timings.available_ms
+    if reply is not None:
+        sent = sent if reply.sent_ms is None else reply.sent_ms
+        timeout = timeout if reply.timeout_ms is None else reply.timeout_ms
+    ended = run.timings.bidders_ms + sent if bidder.arrived_ms is None else bidder.arrived_ms
+    report = pb.BidderReport(
         bidder=bidder.bidder,
         asked=True,
         imp_ids=asked.plan.imps,
@@ -138,9 +154,9 @@ def _asked(bidder: BidderVerdict, asked: Asked, run: AuctionRun) -> pb.BidderRep
             )
             for change in asked.changes
         ],
-        timeout=_duration(run.timings.available_ms),
-        sent_at=_duration(run.timings.validation_ms + run.timings.planning_ms),
-        latency=_duration(latency),
+        timeout=_duration(timeout),
+        sent_at=_duration(sent),
+        latency=_duration(max(ended - sent, 0.0)),
         attempts=1,
         outcome=_OUTCOMES[bidder.standing],
         outcome_rule_id="" if bidder.standing is Standing.BIDS else bidder.rule_id,
@@ -148,6 +164,20 @@ def _asked(bidder: BidderVerdict, asked: Asked, run: AuctionRun) -> pb.BidderRep
         nbr=bidder.nbr,
         nonbid_status=bidder.nonbid,
     )
+    if reply is not None:
+        _tell_call(report, reply)
+    return report
+
+
+def _tell_call(report: pb.BidderReport, reply: Reply) -> None:
+    """What upstream knows of the call itself."""
+    report.attempts = reply.attempts
+    report.secondary = reply.secondary
+    if reply.http_status is not None:
+        report.http_status = reply.http_status
+    if reply.grpc_status:
+        report.grpc_status.code = grpc.StatusCode[reply.grpc_status].value[0]
+        report.grpc_status.message = reply.detail
 
 
 def _skipped_imps(asked: Asked) -> list[pb.SkippedImp]:

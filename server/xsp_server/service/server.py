@@ -20,7 +20,7 @@ from xsp_server import registry
 from xsp_server.auction import Rules
 from xsp_server.config import RecordSettings, ServerSettings, Settings, TlsSettings
 from xsp_server.errors import ConfigError
-from xsp_server.service.bid import BidServicer
+from xsp_server.service.bid import Auctions, BidServicer
 from xsp_server.service.exchange import Exchange
 from xsp_server.service.methods import Gate, bind
 from xsp_server.service.planning import Planner
@@ -28,7 +28,8 @@ from xsp_server.service.rates import RuleBook
 from xsp_server.service.record import AnswerForm, Origin
 from xsp_server.service.record_file import RecordWriter
 from xsp_server.service.recorder import Recorder
-from xsp_server.upstream import Bidder, FanOut, Transport
+from xsp_server.service.stream import BidStreams
+from xsp_server.upstream import Bidder, FanOut, Transport, build_group
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,8 @@ class Server:
         """
         self._settings = settings
         self._transports = _transports(settings)
+        names = [transport.settings.name for transport in self._transports]
+        self._group = build_group(settings.groups, names)
         self._rules = RuleBook(
             Rules.from_mapping(settings.rules),
             settings.auction.rates_file,
@@ -74,6 +77,7 @@ class Server:
         self._port = 0
         self._server: grpc.aio.Server | None = None
         self._bidders: FanOut | None = None
+        self._streams: BidStreams | None = None
 
     @property
     def port(self) -> int:
@@ -95,11 +99,17 @@ class Server:
             ConfigError: the address can't be bound or a certificate can't be read.
         """
         clock = asyncio.get_running_loop().time
-        self._bidders = FanOut([Bidder(transport, clock) for transport in self._transports])
+        self._bidders = FanOut(
+            [Bidder(transport, clock, transport.settings.policy) for transport in self._transports],
+            self._group,
+        )
         exchange = Exchange(self._settings.auction, self._rules, self._planner, self._bidders)
         if self._recorder is not None:
             await self._recorder.start()
-        self._server = self._assemble(BidServicer(exchange, self._origin, self._recorder))
+        auctions = Auctions(exchange, self._recorder)
+        self._streams = BidStreams(auctions, clock, self._origin)
+        servicer = BidServicer(auctions, self._streams, self._origin)
+        self._server = self._assemble(servicer)
         self._port = _listen(self._server, self._settings.server)
         await self._server.start()
         await self._say(health_pb2.HealthCheckResponse.SERVING)
@@ -118,7 +128,11 @@ class Server:
         grace = self._settings.server.drain_seconds if grace is None else grace
         log.info("draining", grace_seconds=grace)
         await self._health.enter_graceful_shutdown()
+        if self._streams is not None:
+            self._streams.drain()
         await self._server.stop(grace)
+        if self._streams is not None:
+            await self._streams.close()
         await self._bidders.close()
         if self._recorder is not None:
             await self._recorder.stop()

@@ -1,9 +1,60 @@
-"""A bidder: a transport with a name, whose every call ends in a reply."""
+"""A bidder: a transport with a name, whose every call ends in a reply.
 
+What one bidder may cost, and what it is spared, is in `policies`; here they meet the call.
+"""
+
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from xsp_server.openrtb.reply import Outcome, Reply
+import structlog
+
+from xsp.openrtb.v2.bid_response_pb2 import BidResponse
+from xsp_server.openrtb.reply import Outcome, Reply, Skipped
+from xsp_server.upstream.policies.admission import Admission
+from xsp_server.upstream.policies.breaker import BreakerState, Entry
+from xsp_server.upstream.policies.health import Health, health
+from xsp_server.upstream.policies.hedge import Hedge
+from xsp_server.upstream.policies.latency import LatencyWindow
+from xsp_server.upstream.policies.learned_timeout import LearnedTimeout
+from xsp_server.upstream.policies.settings import PolicySettings
 from xsp_server.upstream.transport import Ask, Transport, TransportError
+
+log = structlog.get_logger(__name__)
+
+DEFAULT_POLICY = PolicySettings()
+
+_ANSWERED = {Outcome.BIDS: True, Outcome.NO_BID: True, Outcome.TIMEOUT: False}
+"""Calls that tell something about latency; a failure's own time tells nothing."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One call that a bidder's policies have let through. Times are by the clock, in seconds.
+
+    Attributes:
+        ask: the request.
+        started: when the auction began.
+        sent: when the call began.
+        deadline: when the auction ends.
+        wait_until: how long the auction waits for this bidder; at most until the deadline.
+        is_waited_for: whether it waits at all: not for secondary bidders, nor for probes.
+        limit: seconds after which the call ends by itself.
+        entry: what the breaker knows it by.
+        hedge_ms: when a second try may start, in ms from `sent`; None: there is none.
+        attempts: tries so far.
+    """
+
+    ask: Ask
+    started: float
+    sent: float
+    deadline: float
+    wait_until: float
+    is_waited_for: bool
+    limit: float
+    entry: Entry
+    hedge_ms: float | None
+    attempts: int = 1
 
 
 class Bidder:
@@ -13,45 +64,202 @@ class Bidder:
         name: unique among the bidders of an exchange.
     """
 
-    def __init__(self, transport: Transport, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Callable[[], float],
+        policy: PolicySettings = DEFAULT_POLICY,
+    ) -> None:
         """Wraps a transport.
 
         Args:
             transport: how the bidder is reached.
             clock: seconds, monotonic; the event loop's own in production.
+            policy: what it may cost, and what it is spared.
         """
         self.name = transport.settings.name
         self._transport = transport
-        self._longest = transport.settings.timeout_ms / 1000
         self._clock = clock
+        self._policy = policy
+        self._longest = transport.settings.timeout_ms / 1000
+        self._late = policy.late_ms / 1000
+        self._admission = Admission(self.name, policy, self._log_breaker)
+        self._learned: LearnedTimeout | None = None
+        self._hedge: Hedge | None = None
+        self._latency: LatencyWindow | None = None
+        self._tries: set[asyncio.Task[BidResponse | None]] = set()
+        if policy.learned_timeout.enabled or policy.hedge.enabled:
+            self._latency = LatencyWindow(policy.latency)
+            if policy.learned_timeout.enabled:
+                self._learned = LearnedTimeout(policy.learned_timeout, self._latency)
+            if policy.hedge.enabled:
+                self._hedge = Hedge(policy.hedge, self._latency)
 
-    async def ask(self, ask: Ask, started: float, deadline: float) -> Reply:
-        """One call, as a reply.
+    def admit(
+        self, ask: Ask, started: float, deadline: float, turn_ends: float | None = None
+    ) -> Call | Skipped:
+        """Lets a call through, or says why not. A call let through has to be made by `ask`.
 
         Args:
             ask: the request.
             started: when the auction began, by the clock.
             deadline: when its answer is of no use any more, by the clock.
+            turn_ends: when the auction stops waiting for it and asks the next; by default at the
+                deadline.
         """
-        timeout = min(deadline - self._clock(), self._longest)
-        if timeout <= 0:
-            return Reply(self.name, Outcome.TIMEOUT, None, detail="no time was left to ask")
+        now = self._clock()
+        wait = min((deadline if turn_ends is None else turn_ends) - now, self._longest)
+        entry = self._admission.admit(ask.request.id, now, wait)
+        if isinstance(entry, Skipped):
+            return entry
+        if self._learned is not None:
+            learned = self._learned.timeout_ms(now)
+            if learned is not None:
+                wait = min(wait, learned / 1000)
+        is_waited_for = not (self._policy.secondary or entry.is_probe)
+        return Call(
+            ask=ask,
+            started=started,
+            sent=now,
+            deadline=deadline,
+            wait_until=now + wait,
+            is_waited_for=is_waited_for,
+            limit=min(deadline - now + self._late, self._longest),
+            entry=entry,
+            hedge_ms=self._hedge.delay_ms(now) if self._hedge and is_waited_for else None,
+        )
+
+    async def ask(self, call: Call) -> Reply:
+        """Makes a call that `admit` has let through, until it ends: with an answer or by its limit.
+
+        It is not to be cancelled: cancelling grpc.aio calls leaks memory.
+        """
+        response: BidResponse | None = None
+        http_status: int | None = None
+        detail = grpc_status = ""
         try:
-            response = await self._transport.send(ask, timeout)
+            if self._hedge is None or call.hedge_ms is None:
+                response = await self._try(call, call.limit)
+            else:
+                response = await self._try_twice(call, self._hedge, call.hedge_ms / 1000)
+            outcome = Outcome.BIDS if _has_bids(response) else Outcome.NO_BID
         except TransportError as error:
-            arrived = None if error.outcome is Outcome.TIMEOUT else self._since(started)
-            return Reply(self.name, error.outcome, arrived, detail=error.detail)
+            outcome, detail = error.outcome, error.detail
+            http_status, grpc_status = error.http_status, error.grpc_status
+        except asyncio.CancelledError:
+            self._admission.call_ended(call.entry, Health.UNKNOWN, self._clock())
+            raise
         except Exception as error:  # noqa: BLE001 - a plug-in's bug must not cost the auction
-            detail = f"{type(error).__name__} in the transport"
-            return Reply(self.name, Outcome.ERROR, self._since(started), detail=detail)
-        bids = response is not None and any(seatbid.bid for seatbid in response.seatbid)
-        outcome = Outcome.BIDS if bids else Outcome.NO_BID
-        return Reply(self.name, outcome, self._since(started), response)
+            outcome, detail = Outcome.ERROR, f"{type(error).__name__} in the transport"
+        now = self._clock()
+        reply = Reply(
+            self.name,
+            outcome,
+            None if outcome is Outcome.TIMEOUT else _ms(now - call.started),
+            response,
+            detail,
+            attempts=call.attempts,
+            sent_ms=_ms(call.sent - call.started),
+            timeout_ms=_ms(call.wait_until - call.sent),
+            secondary=self._policy.secondary,
+            http_status=http_status,
+            grpc_status=grpc_status,
+        )
+        self._learn(call, reply, now)
+        return reply
+
+    def unanswered(self, call: Call, *, gave_up: bool) -> Reply:
+        """The reply of a call that is still out when the auction is over.
+
+        Args:
+            call: the call.
+            gave_up: the auction had waited for it as long as it would; else it was over before.
+        """
+        outcome = Outcome.TIMEOUT if gave_up else Outcome.CANCELLED
+        timeout_ms = _ms(call.wait_until - call.sent)
+        return Reply(
+            self.name,
+            outcome,
+            None,
+            detail=(
+                f"no answer in {timeout_ms:.0f} ms"
+                if gave_up
+                else "the auction was over, and did not wait for it"
+            ),
+            attempts=call.attempts,
+            sent_ms=_ms(call.sent - call.started),
+            timeout_ms=timeout_ms,
+            secondary=self._policy.secondary,
+        )
 
     async def close(self) -> None:
-        """Closes the transport."""
+        """Waits for tries that lost, each bounded by its limit, then closes the transport."""
+        while self._tries:
+            await asyncio.wait(self._tries)
         await self._transport.close()
 
-    def _since(self, started: float) -> float:
-        """Milliseconds in whole microseconds: what a record of the auction can hold exactly."""
-        return round((self._clock() - started) * 1000, 3)
+    async def _try(self, call: Call, limit: float) -> BidResponse | None:
+        try:
+            return await self._transport.send(call.ask, limit)
+        finally:
+            self._admission.attempt_ended()
+
+    async def _try_twice(self, call: Call, hedge: Hedge, after: float) -> BidResponse | None:
+        """The first answer of two tries, the second of which starts only if the first is slow.
+
+        The try that loses goes on to its limit: a connection that is cut is one to build anew.
+        """
+        first = self._start_try(call, call.limit)
+        await asyncio.wait((first,), timeout=after)
+        now = self._clock()
+        is_due = not first.done() and now < call.wait_until
+        if not (is_due and hedge.take() and self._admission.admit_again(now)):
+            return await first
+        call.attempts = 2
+        second = self._start_try(call, call.limit - (now - call.sent))
+        await asyncio.wait((first, second), return_when=asyncio.FIRST_COMPLETED)
+        tries = (first, second)
+        answered = [task for task in tries if task.done() and task.exception() is None]
+        still_out = [task for task in tries if not task.done()]
+        return await (*answered, *still_out, first)[0]
+
+    def _start_try(self, call: Call, limit: float) -> "asyncio.Task[BidResponse | None]":
+        task = asyncio.get_running_loop().create_task(self._try(call, limit), name=self.name)
+        self._tries.add(task)
+        task.add_done_callback(self._try_ended)
+        return task
+
+    def _try_ended(self, task: "asyncio.Task[BidResponse | None]") -> None:
+        self._tries.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at, so that asyncio doesn't report a try that lost
+
+    def _learn(self, call: Call, reply: Reply, now: float) -> None:
+        """Tells breaker and latency window how a call ended."""
+        shown = health(
+            reply,
+            in_time=now <= call.deadline,
+            had_ms=min(call.deadline - call.sent, self._longest) * 1000,
+            timeout_from_ms=self._policy.breaker.timeout_from_ms,
+        )
+        self._admission.call_ended(call.entry, shown, now)
+        if self._latency is not None and reply.outcome in _ANSWERED:
+            took_ms = (now - call.sent) * 1000
+            self._latency.observe(now, took_ms, answered=_ANSWERED[reply.outcome])
+
+    def _log_breaker(self, state: BreakerState) -> None:
+        write = log.warning if state is BreakerState.OPEN else log.info
+        write("breaker", bidder=self.name, state=str(state))
+
+
+def _has_bids(response: BidResponse | None) -> bool:
+    if response is not None:
+        for seatbid in response.seatbid:  # any() over a generator takes three times as long
+            if seatbid.bid:
+                return True
+    return False
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds in whole microseconds: what a record of the auction can hold exactly."""
+    return round(seconds * 1000, 3)

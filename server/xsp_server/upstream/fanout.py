@@ -1,62 +1,315 @@
-"""Many bidders, one deadline: nobody can delay or break another."""
+"""Many bidders, one deadline: nobody can delay or break another.
+
+A round is one auction's calls. It is over when nobody is waited for any more: every bidder has
+answered, or has had the time that the auction gives it. What is in by then counts, also from those
+that were not waited for. Calls that are still out are not cancelled (cancelling grpc.aio calls
+leaks memory, and a cut HTTP connection is one to build anew): they end by their own limit, and
+their answers are told as late.
+"""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
 
-from xsp_server.openrtb.reply import Outcome, Reply
-from xsp_server.upstream.bidder import Bidder
+from xsp_server.openrtb.reply import NotAsked, Outcome, Reply, Skipped
+from xsp_server.upstream.bidder import Bidder, Call
+from xsp_server.upstream.groups import Group
 from xsp_server.upstream.transport import Ask
+
+_CLOCK_TICK = 0.0005
+"""Event loops tell time in ms: what ends within half of one of the deadline ends with it."""
+
+OnLate: TypeAlias = Callable[[Reply], None]
+"""Told of every answer, or failure, that comes when the auction is over; must return at once."""
 
 
 class FanOut:
-    """Asks bidders at once and stops waiting at the deadline.
+    """The bidders of an exchange, and in what order they are asked: all at once, or by groups."""
 
-    A call that is still out then is not cancelled (cancelling grpc.aio calls leaks memory): it ends
-    by the timeout it was given, its answer too late to count.
-    """
+    def __init__(self, bidders: Sequence[Bidder], group: Group[str] | None = None) -> None:
+        """Takes the bidders.
 
-    def __init__(self, bidders: Sequence[Bidder]) -> None:
-        """Takes the bidders, whose order is the order of the replies."""
-        self._bidders = tuple(bidders)
-        self._late: set[asyncio.Task[Reply]] = set()
+        Args:
+            bidders: their order is the order of the replies.
+            group: all of them by name, each once; None: all at once.
+        """
+        self._bidders = {bidder.name: bidder for bidder in bidders}
+        self._group = group
+        self._out: set[asyncio.Task[Reply]] = set()
 
-    async def ask(self, asks: Mapping[str, Ask], deadline: float) -> list[Reply]:
-        """A reply of every bidder that is asked, those included that did not answer.
+    def open(
+        self,
+        asks: Mapping[str, Ask],
+        deadline: float,
+        *,
+        started: float | None = None,
+        on_late: OnLate | None = None,
+    ) -> "Round":
+        """Asks bidders; nothing is awaited. It needs a running event loop.
 
         Args:
             asks: the request as each bidder sees it, by bidder; who is not in it is not asked.
             deadline: loop time after which nobody is waited for.
+            started: loop time from which arrivals count; now by default.
+            on_late: told of what comes when the round is over.
         """
         loop = asyncio.get_running_loop()
-        started = loop.time()
-        bidders = [bidder for bidder in self._bidders if bidder.name in asks]
-        tasks = [
-            loop.create_task(bidder.ask(asks[bidder.name], started, deadline), name=bidder.name)
-            for bidder in bidders
-        ]
-        if not tasks:
-            return []
-        try:
-            await asyncio.wait(tasks, timeout=deadline - started)
-        finally:  # also when the caller walks away: the calls end by their own timeouts
-            self._follow(task for task in tasks if not task.done())
-        return [
-            task.result() if task.done() else _unanswered(bidder)
-            for bidder, task in zip(bidders, tasks, strict=True)
+        opened = Round(loop, loop.time() if started is None else started, deadline, on_late)
+        wanted = {
+            name: (bidder, asks[name]) for name, bidder in self._bidders.items() if name in asks
+        }
+        opened.start(wanted, self._group, self._out)
+        return opened
+
+    async def ask(self, asks: Mapping[str, Ask], deadline: float) -> list[Reply]:
+        """`open` for callers that want the replies alone, of every bidder that was asked.
+
+        A bidder with too little time left to be asked is a timeout here.
+        """
+        opened = self.open(asks, deadline)
+        replies = await opened.replies()
+        return replies + [
+            Reply(skipped.bidder, Outcome.TIMEOUT, None, detail=skipped.detail)
+            for skipped in opened.skipped
+            if skipped.reason is NotAsked.NO_TIME
         ]
 
     async def close(self) -> None:
-        """Waits for late calls, each bounded by its timeout, then closes every bidder."""
-        while self._late:
-            await asyncio.wait(self._late)
-        await asyncio.gather(*(bidder.close() for bidder in self._bidders))
-
-    def _follow(self, tasks: Iterable[asyncio.Task[Reply]]) -> None:
-        """Holds a reference until the task ends; the loop itself keeps only weak ones."""
-        for task in tasks:
-            self._late.add(task)
-            task.add_done_callback(self._late.discard)
+        """Waits for late calls, each bounded by its limit, then closes every bidder."""
+        while self._out:
+            await asyncio.wait(self._out)
+        await asyncio.gather(*(bidder.close() for bidder in self._bidders.values()))
 
 
-def _unanswered(bidder: Bidder) -> Reply:
-    return Reply(bidder.name, Outcome.TIMEOUT, None, detail="no answer before the deadline")
+class _Flight:
+    """One call of a round.
+
+    Attributes:
+        reply: None while it is out and the round is not over.
+        is_waited_for: whether the round waits for it now.
+        is_out: the round ended without its answer.
+        settled: done when the round stops waiting for it; only where a group asks.
+    """
+
+    __slots__ = ("bidder", "call", "gave_up", "is_out", "is_waited_for", "reply", "settled", "task")
+
+    def __init__(self, bidder: Bidder, call: Call, task: asyncio.Task[Reply]) -> None:
+        self.bidder = bidder
+        self.call = call
+        self.task = task
+        self.reply: Reply | None = None
+        self.is_waited_for = False
+        self.gave_up = False
+        self.is_out = False
+        self.settled: asyncio.Future[None] | None = None
+
+
+class Round:
+    """One auction's calls.
+
+    `async for reply in round` gives answers and failures as they come; `await round.replies()`
+    gives the reply of every bidder that was asked, once the round is over.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        started: float,
+        deadline: float,
+        on_late: OnLate | None,
+    ) -> None:
+        """Made by `FanOut.open`."""
+        self._loop = loop
+        self._started = started
+        self._deadline = deadline
+        self._on_late = on_late
+        self._wanted: Mapping[str, tuple[Bidder, Ask]] = {}
+        self._flights: dict[str, _Flight] = {}
+        self._skipped: dict[str, Skipped] = {}
+        self._arrived: list[Reply] = []
+        self._waiting = 0
+        self._timers: list[asyncio.TimerHandle] = []
+        self._course: asyncio.Task[bool] | None = None
+        self._calls_out: set[asyncio.Task[Reply]] = set()
+        self._over = asyncio.Event()
+        self._arrival = asyncio.Event()
+
+    def start(
+        self,
+        wanted: Mapping[str, tuple[Bidder, Ask]],
+        group: Group[str] | None,
+        out: set[asyncio.Task[Reply]],
+    ) -> None:
+        """Asks the bidders, or the first of them.
+
+        Args:
+            wanted: bidders and their requests, by name.
+            group: the order in which they are asked.
+            out: holds the calls that are out, and after the round those that are late.
+        """
+        self._wanted, self._calls_out = wanted, out
+        if group is None:
+            for bidder, ask in wanted.values():
+                self._launch(bidder, ask, None)
+            self._wait_for_somebody()
+        else:
+            self._waiting = 1  # for the course, which waits for its members
+            self._course = self._loop.create_task(
+                group.run(self._step, self._loop.time, self._deadline)
+            )
+            self._course.add_done_callback(self._end_course)
+        if self._waiting:
+            self._timers.append(self._loop.call_at(self._deadline, self._end_in_time))
+        else:
+            self._end()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is waited for any more."""
+        return self._over.is_set()
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """Bidders that were to be asked and were not; complete when the round is over."""
+        return [self._skipped[name] for name in self._wanted if name in self._skipped]
+
+    async def replies(self) -> list[Reply]:
+        """The reply of every bidder that was asked, those included that did not answer.
+
+        They are in the order of the bidders. A caller that is cancelled here ends the round.
+        """
+        try:
+            await self._over.wait()
+        except asyncio.CancelledError:
+            self._end()
+            raise
+        flights = [self._flights[name] for name in self._wanted if name in self._flights]
+        return [flight.reply for flight in flights if flight.reply is not None]
+
+    async def __aiter__(self) -> AsyncIterator[Reply]:
+        """Answers and failures in the order in which they come, until the round is over."""
+        told = 0
+        while True:
+            while told < len(self._arrived):
+                told += 1
+                yield self._arrived[told - 1]
+            if self._over.is_set():
+                return
+            self._arrival.clear()
+            await self._arrival.wait()
+
+    def _launch(self, bidder: Bidder, ask: Ask, turn_ends: float | None) -> _Flight | None:
+        """Asks one bidder; None: its policies are against it."""
+        call = bidder.admit(ask, self._started, self._deadline, turn_ends)
+        if isinstance(call, Skipped):
+            self._skipped[bidder.name] = call
+            return None
+        task = self._loop.create_task(bidder.ask(call), name=bidder.name)
+        flight = self._flights[bidder.name] = _Flight(bidder, call, task)
+        self._calls_out.add(task)  # the loop itself keeps only weak references
+        task.add_done_callback(partial(self._land, flight))
+        if call.is_waited_for:
+            self._wait_for(flight)
+        return flight
+
+    async def _step(self, name: str, turn_ends: float) -> bool:
+        """A member's turn in a group: asks it, and waits until it is done or its time is up."""
+        if name not in self._wanted:
+            return False
+        flight = self._launch(*self._wanted[name], turn_ends)
+        if flight is None or not flight.is_waited_for:
+            return False
+        flight.settled = self._loop.create_future()
+        try:
+            await flight.settled
+        finally:
+            self._stop_waiting_for(flight)
+        return flight.reply is not None and flight.reply.outcome is Outcome.BIDS
+
+    def _wait_for(self, flight: _Flight) -> None:
+        flight.is_waited_for = True
+        self._waiting += 1
+        wait_until = flight.call.wait_until
+        if wait_until < self._deadline - _CLOCK_TICK:
+            self._timers.append(self._loop.call_at(wait_until, self._give_up, flight))
+
+    def _wait_for_somebody(self) -> None:
+        """Where everybody asked is secondary, or a probe, they are waited for after all."""
+        flights = self._flights.values()
+        if not any(flight.call.is_waited_for for flight in flights):
+            for flight in flights:
+                if flight.reply is None:
+                    self._wait_for(flight)
+
+    def _stop_waiting_for(self, flight: _Flight) -> None:
+        if not flight.is_waited_for:
+            return
+        flight.is_waited_for = False
+        if flight.settled is not None and not flight.settled.done():
+            flight.settled.set_result(None)
+        self._waiting -= 1
+        if not self._waiting:
+            self._end()
+
+    def _give_up(self, flight: _Flight) -> None:
+        flight.gave_up = True
+        self._stop_waiting_for(flight)
+
+    def _land(self, flight: _Flight, task: asyncio.Task[Reply]) -> None:
+        """A call has ended: in time for the round, or late."""
+        self._calls_out.discard(task)
+        if task.cancelled():  # by the end of the event loop
+            self._stop_waiting_for(flight)
+        elif flight.reply is None:
+            self._take(flight)
+            self._stop_waiting_for(flight)
+        elif flight.is_out and self._on_late is not None:
+            reply = task.result()
+            if reply.arrived_ms is not None:
+                self._on_late(replace(reply, late=True))
+
+    def _take(self, flight: _Flight) -> None:
+        flight.reply = flight.task.result()
+        self._arrived.append(flight.reply)
+        self._arrival.set()
+
+    def _end_course(self, _: asyncio.Task[bool]) -> None:
+        if self._over.is_set():
+            return
+        self._wait_for_somebody()
+        self._waiting -= 1
+        if not self._waiting:
+            self._end()
+
+    def _end_in_time(self) -> None:
+        """The deadline: whoever is still out has had all the time there was."""
+        for flight in self._flights.values():
+            flight.gave_up = True
+        self._end()
+
+    def _end(self) -> None:
+        if self._over.is_set():
+            return
+        self._over.set()
+        self._arrival.set()
+        for timer in self._timers:
+            timer.cancel()
+        if self._course is not None:
+            self._course.cancel()
+        for flight in self._flights.values():
+            self._close(flight)
+        for name in self._wanted:
+            if name not in self._flights and name not in self._skipped:
+                self._skipped[name] = Skipped(name, NotAsked.NOT_REACHED)
+
+    def _close(self, flight: _Flight) -> None:
+        """Gives a flight the reply that counts; one that has just ended is still in time."""
+        if flight.reply is not None:
+            return
+        if flight.task.done() and not flight.task.cancelled():
+            self._take(flight)
+        else:
+            flight.is_out = True
+            flight.reply = flight.bidder.unanswered(flight.call, gave_up=flight.gave_up)

@@ -1,31 +1,68 @@
-"""Bidders over HTTP: OpenRTB JSON in a POST, connections kept alive."""
+"""Bidders over HTTP: OpenRTB in a POST, as JSON or protobuf, connections kept alive."""
 
-from typing import Annotated, ClassVar
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
 import aiohttp
-from pydantic import AnyHttpUrl, BaseModel, Field
+from aiohttp.hdrs import CONTENT_TYPE, SET_COOKIE
+from aiohttp.http import HttpProcessingError
+from google.protobuf.message import DecodeError
+from pydantic import AnyHttpUrl, AnyUrl, BaseModel, Field, UrlConstraints, model_validator
+from yarl import URL
 
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.errors import InvalidJson, TooLarge
 from xsp_server.openrtb import codec
 from xsp_server.openrtb.reply import Outcome
 from xsp_server.registry import configurable
-from xsp_server.upstream.transport import Ask, Transport, TransportError, UpstreamConfig
+from xsp_server.upstream.endpoint import EndpointConfig, ssl_context
+from xsp_server.upstream.post import Answer, Endpoint, Pool
+from xsp_server.upstream.transport import (
+    RESERVED_HEADERS,
+    Ask,
+    Transport,
+    TransportError,
+    is_header,
+    timed_out,
+)
 
-HEADERS = {"Content-Type": "application/json", "x-openrtb-version": "2.6"}
+JSON = "application/json"
+PROTOBUF = "application/x-protobuf"
 
 
-class HttpSettings(UpstreamConfig):
-    """A bidder that takes OpenRTB JSON by HTTP POST."""
+class HttpSettings(EndpointConfig):
+    """A bidder that takes OpenRTB by HTTP POST."""
 
     endpoint: AnyHttpUrl
     """Where requests are posted."""
-    headers: Annotated[dict[str, str], Field(default_factory=dict)]
-    """Further headers of each request, such as an API key."""
+    params: Annotated[dict[str, str], Field(default_factory=dict)]
+    """Query parameters that the endpoint is called with besides its own."""
+    body: Literal["json", "protobuf"] = "json"
+    """How requests are written. Answers are read as their Content-Type says."""
+    gzip: bool = False
+    """Whether requests are sent gzipped. Answers may be, in any case."""
+    retries: Annotated[int, Field(ge=0, le=3)] = 1
+    """Further tries, within the time of the call, when a connection breaks before an answer begins:
+    so ends one that was kept alive longer than the bidder cares to."""
+    proxy: Annotated[AnyUrl, UrlConstraints(allowed_schemes=["http"])] | None = None
+    """Proxy that it is reached through, `http://host:port`, with user and password where it asks
+    for them."""
+    verify: bool = True
+    """Whether its certificate is checked. Turn it off for tests alone."""
     max_connections: Annotated[int, Field(ge=1, le=10_000)] = 256
     """Connections open at once; a call beyond that waits within its timeout."""
-    max_response_bytes: Annotated[int, Field(ge=1024)] = 1024 * 1024
-    """The largest answer that is read, in bytes."""
+    keepalive_seconds: Annotated[float, Field(ge=0, le=3600)] = 15.0
+    """How long a connection is kept open without a call, in seconds."""
+    dns_ttl_seconds: Annotated[int, Field(ge=0, le=86_400)] = 10
+    """How long the addresses of its name are remembered, in seconds."""
+
+    @model_validator(mode="after")
+    def _checks_or_not(self) -> Self:
+        if not self.verify and (self.ca is not None or self.server_name is not None):
+            raise ValueError("ca and server_name need verify: without it nothing is checked")
+        return self
 
 
 @configurable("http")
@@ -35,64 +72,207 @@ class HttpTransport(Transport):
     Settings: ClassVar[type[BaseModel]] = HttpSettings
 
     def __init__(self, settings: HttpSettings, /) -> None:
-        """Keeps the settings; the connection pool opens with the first call."""
+        """Reads the certificates; the connection pool opens with the first call.
+
+        Raises:
+            ConfigError: a file of certificates can't be read.
+        """
         super().__init__(settings)
-        self._endpoint = str(settings.endpoint)
-        self._headers = HEADERS | settings.headers
-        self._max_connections = settings.max_connections
+        self._url = URL(str(settings.endpoint)).update_query(settings.params)
+        self._address = str(self._url)
+        self._pool = Pool(
+            ssl=_ssl(settings),
+            server_name=settings.server_name,
+            proxy=None if settings.proxy is None else URL(str(settings.proxy)),
+            max_connections=settings.max_connections,
+            keepalive_seconds=settings.keepalive_seconds,
+            dns_ttl_seconds=settings.dns_ttl_seconds,
+        )
         self._max_bytes = settings.max_response_bytes
-        self._session: aiohttp.ClientSession | None = None
+        self._tries = 1 + settings.retries
+        self._data = _DATA[settings.body, settings.gzip]
+        self._headers = _headers(settings)
+        self._kept_out = {"host", "content-type"} | RESERVED_HEADERS | set(self._headers)
+        self._nothing_brought = self._lines({})
+        self._read = _READERS[JSON if settings.body == "json" else PROTOBUF]
+        self._endpoint: Endpoint | None = None
 
     async def send(self, ask: Ask, timeout: float) -> BidResponse | None:
         """See `Transport.send`. The timeout covers connecting, waiting for a place and reading."""
         try:
-            async with self._pool().post(
-                self._endpoint,
-                data=ask.json,
-                headers=self._headers,
-                timeout=aiohttp.ClientTimeout(total=timeout),
-                allow_redirects=False,
-            ) as response:
-                body = await self._body(response)
+            async with asyncio.timeout(timeout):
+                return await self._ask(ask)
         except TimeoutError:
-            raise TransportError(Outcome.TIMEOUT, f"no answer in {timeout * 1000:.0f} ms") from None
+            raise timed_out(timeout) from None
         except aiohttp.ClientError as error:
-            detail = f"{type(error).__name__}: {error}"
-            raise TransportError(Outcome.UNREACHABLE, detail) from None
-        return _parse(body) if body else None
+            raise TransportError(_outcome(error), _describe(error)) from None
+        except HttpProcessingError as error:
+            detail = f"no HTTP: {error.message}"
+            raise TransportError(Outcome.INVALID_RESPONSE, detail) from None
 
     async def close(self) -> None:
-        """Closes the pool."""
-        if self._session is not None:
-            await self._session.close()
+        """Closes the connections."""
+        if self._endpoint is not None:
+            await self._endpoint.close()
 
-    def _pool(self) -> aiohttp.ClientSession:
-        """The session, made inside the running loop as aiohttp asks."""
-        if self._session is None:
-            connector = aiohttp.TCPConnector(limit=self._max_connections)
-            # No cookies: what one auction's user did must not travel with another's.
-            self._session = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar()
-            )
-        return self._session
+    async def _ask(self, ask: Ask) -> BidResponse | None:
+        answer = await self._post(ask)
+        try:
+            if ask.session is not None and SET_COOKIE in answer.headers:
+                ask.session.took(self._address, answer.headers.getall(SET_COOKIE))
+            return await self._answer(answer)
+        finally:
+            answer.release()
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        """The body of a 200, empty for a 204, read up to the limit."""
-        if response.status == 204:
-            return b""
-        if response.status != 200:
-            raise TransportError(Outcome.ERROR, f"HTTP {response.status}; expected 200 or 204")
-        body = bytearray()
-        async for chunk in response.content.iter_any():
-            body += chunk
-            if len(body) > self._max_bytes:
-                detail = f"an answer above {self._max_bytes} bytes"
-                raise TransportError(Outcome.INVALID_RESPONSE, detail)
-        return bytes(body)
+    async def _post(self, ask: Ask) -> Answer:
+        """Tries until an answer begins."""
+        if self._endpoint is None:
+            self._endpoint = Endpoint(self._url, self._headers, self._pool)
+        tries = self._tries
+        while True:
+            tries -= 1
+            try:
+                return await self._endpoint.post(self._brought(ask), self._data(ask))
+            except aiohttp.ClientError as error:
+                # Without a connection another try won't help; one that broke may have been old.
+                if not tries or _outcome(error) is not Outcome.ERROR:
+                    raise
+
+    def _brought(self, ask: Ask) -> bytes:
+        """The lines of the headers that an ask brings, below our own."""
+        if ask.session is None:
+            return self._lines(ask.headers) if ask.headers else self._nothing_brought
+        return self._lines({**ask.headers, **ask.session.headers(self._address)})
+
+    def _lines(self, headers: Mapping[str, str]) -> bytes:
+        lines = {"user-agent": "xsp"}
+        for name, value in headers.items():
+            lines[name.lower()] = value
+        return "".join(
+            f"{name}: {value}\r\n"
+            for name, value in lines.items()
+            if name not in self._kept_out and is_header(name, value)
+        ).encode()
+
+    async def _answer(self, answer: Answer) -> BidResponse | None:
+        """What a 200 carries; None for a 204 and for an empty body."""
+        status = answer.status
+        if status == 204 or (status == 200 and answer.content_length == 0):
+            return None
+        if status != 200:
+            detail = f"HTTP {status}; expected 200 or 204"
+            raise TransportError(Outcome.ERROR, detail, http_status=status)
+        try:
+            read = self._reader(answer.headers.get(CONTENT_TYPE))
+            body = await self._body(answer)
+            return read(body) if body else None
+        except TransportError as error:
+            error.http_status = status
+            raise
+
+    def _reader(self, content_type: str | None) -> Callable[[bytes], BidResponse]:
+        """How an answer is read; one that doesn't say is taken for what was sent."""
+        if content_type is None:
+            return self._read
+        reader = _READERS.get(content_type)
+        if reader is None:  # with parameters, such as a charset, or written in its own way
+            reader = _READERS.get(content_type.partition(";")[0].strip().lower())
+        if reader is None:
+            detail = f"Content-Type {content_type}; expected {JSON} or {PROTOBUF}"
+            raise TransportError(Outcome.INVALID_RESPONSE, detail)
+        return reader
+
+    async def _body(self, answer: Answer) -> bytes:
+        """The body, unpacked and read up to the limit; aiohttp unpacks piece by piece."""
+        if (answer.content_length or 0) > self._max_bytes:
+            raise self._too_large()
+        content = answer.content
+        try:
+            body = await content.readany()
+            while len(body) <= self._max_bytes and not content.at_eof():
+                body += await content.readany()
+        except aiohttp.ClientError as error:
+            detail = f"the answer was cut off: {_describe(error)}"
+            raise TransportError(Outcome.INVALID_RESPONSE, detail) from None
+        if len(body) > self._max_bytes:
+            raise self._too_large()
+        return body
+
+    def _too_large(self) -> TransportError:
+        detail = f"an answer above {self._max_bytes} bytes (max_response_bytes)"
+        return TransportError(Outcome.INVALID_RESPONSE, detail)
 
 
-def _parse(body: bytes) -> BidResponse:
+def _parse_json(body: bytes) -> BidResponse:
     try:
         return codec.parse_bid_response(body).message
     except (InvalidJson, TooLarge) as error:
         raise TransportError(Outcome.INVALID_RESPONSE, str(error)) from None
+
+
+def _parse_protobuf(body: bytes) -> BidResponse:
+    try:
+        return BidResponse.FromString(body)
+    except DecodeError as error:
+        raise TransportError(Outcome.INVALID_RESPONSE, f"not a BidResponse: {error}") from None
+
+
+_READERS: dict[str, Callable[[bytes], BidResponse]] = {
+    JSON: _parse_json,
+    "application/json; charset=utf-8": _parse_json,
+    "text/json": _parse_json,
+    PROTOBUF: _parse_protobuf,
+    "application/protobuf": _parse_protobuf,
+    "application/vnd.google.protobuf": _parse_protobuf,
+}
+
+_DATA: dict[tuple[str, bool], Callable[[Ask], bytes]] = {
+    ("json", False): lambda ask: ask.json,
+    ("json", True): lambda ask: ask.gzipped_json,
+    ("protobuf", False): lambda ask: ask.protobuf,
+    ("protobuf", True): lambda ask: ask.gzipped_protobuf,
+}
+
+
+def _headers(settings: HttpSettings) -> dict[str, str]:
+    """What every request says, whoever asks; names in lower case."""
+    content_type = JSON if settings.body == "json" else PROTOBUF
+    headers = {
+        "content-type": content_type,
+        "accept": content_type,
+        "accept-encoding": "gzip, deflate",
+        "x-openrtb-version": "2.6",
+    }
+    headers |= {name.lower(): value for name, value in settings.headers.items()}
+    if settings.gzip:
+        headers["content-encoding"] = "gzip"
+    return headers
+
+
+def _ssl(settings: HttpSettings) -> ssl.SSLContext | bool:
+    """How the server's certificate is checked; True is aiohttp's own context, made once for all."""
+    if settings.verify and settings.ca is None and settings.client_cert is None:
+        return True
+    context = ssl_context(settings)
+    if not settings.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _outcome(error: aiohttp.ClientError) -> Outcome:
+    """What a failure before the body says about the bidder."""
+    for kinds, outcome in _OUTCOMES:
+        if isinstance(error, kinds):
+            return outcome
+    return Outcome.ERROR
+
+
+_OUTCOMES: tuple[tuple[type[aiohttp.ClientError], Outcome], ...] = (
+    (aiohttp.ClientConnectorError, Outcome.UNREACHABLE),  # refused, no such name, TLS not agreed
+    (aiohttp.ClientHttpProxyError, Outcome.UNREACHABLE),  # the proxy does not let us through
+)
+
+
+def _describe(error: aiohttp.ClientError) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,420 @@
+"""Notices about bids: what the server sends after an auction, and what callers tell by Notify.
+
+Every auction leaves the facts of its bids in a bounded ledger. From there the server sends win and
+loss notices after the answer, or hands them to the caller with macros filled; and when a caller
+tells that a bid was billed, won or lost, its URL is found, filled with what was told, and sent.
+What is told of a bid counts once:
+
+    told now     after win   after billing   after loss
+    win          replayed    taken           NOTICE_CONFLICT
+    billing      taken       replayed        NOTICE_CONFLICT
+    loss         taken       NOTICE_CONFLICT replayed
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from xsp.bid.v1 import notice_pb2 as pb
+from xsp.bid.v1.auction_options_pb2 import NoticeDelivery
+from xsp.bid.v1.bid_service_pb2 import NotifyRequest, NotifyResponse
+from xsp.openrtb.v2.bid_response_pb2 import BidResponse
+from xsp.rpc.v1.status_pb2 import Status
+from xsp.session.v1.session_context_pb2 import SessionContext
+from xsp_server.auction import macros
+from xsp_server.errors import (
+    InvalidRequest,
+    MissingField,
+    NotBuilt,
+    RetryableError,
+    Violation,
+    XspError,
+)
+from xsp_server.openrtb import money
+from xsp_server.service.bid_ledger import (
+    FIELDS,
+    Action,
+    AuctionFacts,
+    BidFacts,
+    BidLedger,
+    LedgerBid,
+    win_gets_markup,
+)
+from xsp_server.service.request_ids import Answers, check_request_id
+from xsp_server.service.status import Context, to_status
+from xsp_server.upstream.guard import AddressRefused, parse
+from xsp_server.upstream.notices import Notice, NoticeKind, NoticeSender, NoticeSettings
+from xsp_server.upstream.session_errors import InvalidField, TooManyItems
+
+MAX_NOTICES = 1000
+"""In one call."""
+EXPIRED = 2
+"""AdCOM Loss Reason Code: impression opportunity expired."""
+
+SERVER = NoticeDelivery.NOTICE_DELIVERY_SERVER
+CALLER = NoticeDelivery.NOTICE_DELIVERY_CALLER
+
+Milliseconds = Callable[[], int]
+
+
+def withhold(response: BidResponse) -> None:
+    """Takes the notice URLs out of an answer, in place, where the server itself sends the notices.
+
+    A `nurl` whose reply is the markup stays: whoever fetches the markup tells the win.
+    """
+    for seatbid in response.seatbid:
+        for bid in seatbid.bid:
+            for kind, name in FIELDS:
+                if kind is not NoticeKind.WIN or not win_gets_markup(bid):
+                    bid.ClearField(name)
+
+
+class Notices:
+    """The notices of a server: after its auctions, and by its callers' word."""
+
+    def __init__(
+        self,
+        sender: NoticeSender,
+        settings: NoticeSettings | None = None,
+        *,
+        headers_of: Callable[[SessionContext], Mapping[str, str]] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        now_ms: Milliseconds = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """Starts with an empty ledger.
+
+        Args:
+            sender: sends them.
+            settings: who sends them by default, and how much is remembered for how long.
+            headers_of: what goes along of a session that a call brings; nothing by default.
+            clock: seconds, monotonic.
+            now_ms: milliseconds since 1970.
+        """
+        settings = settings or NoticeSettings()
+        self._sender = sender
+        self._default = SERVER if settings.delivery == "server" else CALLER
+        self._headers_of = headers_of
+        self._now_ms = now_ms
+        self._ledger = BidLedger(settings.keep_bids, settings.keep_seconds, clock)
+        self._answers = Answers(NotifyResponse, settings.keep_seconds, clock)
+
+    def delivery(self, option: NoticeDelivery.ValueType) -> NoticeDelivery.ValueType:
+        """Who sends the notices of an auction: as its options say, else as the server is set.
+
+        Raises:
+            InvalidField: the option is none of the contract's.
+        """
+        if option not in NoticeDelivery.values():
+            raise InvalidField("options.notice_delivery", f"got {option}; expected 0 to 2")
+        return option or self._default
+
+    def send_for(self, auction: AuctionFacts) -> None:
+        """Sends win and loss notices of an auction, and remembers its bids. After the answer.
+
+        A notice that finds the queue full is dropped and counted by the sender.
+        """
+        for bid in self._ledger.put(auction, SERVER):
+            kind = NoticeKind.WIN if bid.facts.won else NoticeKind.LOSS
+            if not (kind is NoticeKind.WIN and bid.facts.win_gets_markup):
+                try:
+                    self._tell(bid, kind)
+                except RetryableError:
+                    continue
+
+    def prepare_for(self, auction: AuctionFacts) -> list[pb.PreparedNotice]:
+        """The notices that the caller is to send, for the answer; remembers the bids.
+
+        A URL that is no http(s) URL is left out. Whether the caller may reach it, it has to know.
+        """
+        notices = []
+        for bid in self._ledger.put(auction, CALLER):
+            for kind in _TO_PREPARE[bid.facts.won]:
+                if not (kind is NoticeKind.WIN and bid.facts.win_gets_markup):
+                    action, url = _for_caller(_fill(bid.facts, kind))
+                    if action == pb.NOTICE_ACTION_RETURNED:
+                        notices.append(pb.PreparedNotice(type=_TYPES[kind], bid=bid.key, url=url))
+        return notices
+
+    async def notify(self, request: NotifyRequest, _context: Context) -> NotifyResponse:
+        """BidService.Notify: takes notices, each with a result of its own.
+
+        Raises:
+            RequestIdInvalid: `request_id` is none.
+            RequestIdReused: it came before with other content.
+            RequestEmpty: there are no notices.
+            TooManyItems: there are more than 1000.
+            MissingField: a notice has no `notice_id`.
+            DuplicateId: two notices share one.
+        """
+        check_request_id(request.request_id)
+        answer = self._answers.find(request.request_id, request)
+        if answer is None:
+            _check_notices(request.notices)
+            headers = None
+            if self._headers_of is not None and request.HasField("session"):
+                headers = self._headers_of(request.session)
+            results = (self._take(at, one, headers) for at, one in enumerate(request.notices))
+            answer = NotifyResponse(results=results)
+            self._answers.add(request.request_id, request, answer)
+        return answer
+
+    def _take(
+        self, index: int, notice: pb.Notice, headers: Mapping[str, str] | None
+    ) -> pb.NoticeResult:
+        """What becomes of one notice; its failure is its own."""
+        result = pb.NoticeResult(notice_id=notice.notice_id)
+        path = f"notices[{index}]"
+        try:
+            told = _read(notice, path, self._now_ms)
+            bid = self._ledger.find(notice.bid, path)
+            _check_currency(told, bid.facts, path)
+            kind = _KINDS[notice.type]
+            result.replayed = kind in bid.told
+            if not result.replayed:
+                _check_conflict(bid, kind, path)
+                self._tell(bid, kind, told, headers)
+            result.action, result.url = bid.told[kind]
+        except XspError as error:
+            result.status.CopyFrom(Status.FromString(to_status(error).SerializeToString()))
+        return result
+
+    def _tell(
+        self,
+        bid: LedgerBid,
+        kind: NoticeKind,
+        told: "Told | None" = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Sends a notice or says that the caller is to, and notes in the ledger that it was told.
+
+        Raises:
+            NoticeQueueFull: it can't be sent now; nothing is noted.
+            Unavailable: the server is stopping; likewise.
+        """
+        facts, auction = bid.facts, bid.auction
+        url = _fill(facts, kind, told)
+        if not url:
+            outcome = pb.NOTICE_ACTION_NO_URL, ""
+        elif auction.delivery == CALLER or (kind is NoticeKind.WIN and facts.win_gets_markup):
+            outcome = _for_caller(url)
+        else:
+            outcome = pb.NOTICE_ACTION_QUEUED, ""
+            headers = auction.headers if headers is None else headers
+            try:
+                self._sender.send(Notice(auction.id, facts.bidder, facts.path, kind, url, headers))
+            except AddressRefused:
+                outcome = pb.NOTICE_ACTION_REFUSED, ""
+        bid.note(kind, outcome)
+
+
+class NoticeConflict(XspError):
+    """A notice contradicts an earlier one for the same bid."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "NOTICE_CONFLICT"
+
+
+class CurrencyMismatch(InvalidRequest):
+    """A price is in another currency than the bid."""
+
+    reason = "CURRENCY_MISMATCH"
+
+    def __init__(self, path: str, expected: str, found: str) -> None:
+        """Names both."""
+        super().__init__(Violation(path, f"expected the bid's currency {expected}, got {found}"))
+        self.metadata = {"expected": expected, "found": found}
+
+
+class CurrencyUnknown(InvalidRequest):
+    """A currency code is none."""
+
+    reason = "CURRENCY_UNKNOWN"
+
+
+class DuplicateId(InvalidRequest):
+    """A list that must have distinct ids has one twice."""
+
+    reason = "DUPLICATE_ID"
+
+
+class RequestEmpty(InvalidRequest):
+    """A request has nothing where something is needed."""
+
+    reason = "REQUEST_EMPTY"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a caller tells besides the kind.
+
+    Attributes:
+        price: clearing price, CPM; None: as the auction decided.
+        currency: of it.
+        loss_reason: AdCOM Loss Reason Code; None: as the auction decided.
+        at_ms: when it happened, ms since 1970.
+        impressions: how many it counts for; None: as the auction decided.
+    """
+
+    price: Fraction | None
+    currency: str
+    loss_reason: int | None
+    at_ms: int
+    impressions: Fraction | None
+
+
+def _read(notice: pb.Notice, path: str, now_ms: Milliseconds) -> Told:
+    """What a notice tells.
+
+    Raises:
+        InvalidRequest: a field is missing, or has a value that it can't have.
+        NotBuilt: it names a reservation, and the server keeps no state.
+    """
+    for name, problem in _problems(notice):
+        raise InvalidField(f"{path}.{name}", problem)
+    for name, expected in _missing(notice):
+        raise MissingField(f"{path}.{name}", expected)
+    if notice.HasField("price") and not _CURRENCY.fullmatch(notice.price.currency):
+        found = repr(notice.price.currency[:20])
+        problem = f"expected an ISO 4217 code such as USD, got {found}"
+        raise CurrencyUnknown(Violation(f"{path}.price.currency", problem))
+    if notice.reservation_id:
+        what = f"{path}.reservation_id"
+        raise NotBuilt(f"{what}: reservations are in the contract but not built yet", what=what)
+    told_price, told_count = notice.HasField("price"), notice.HasField("impressions_micros")
+    return Told(
+        price=Fraction(notice.price.micros, money.MICROS) if told_price else None,
+        currency=notice.price.currency,
+        loss_reason=notice.loss_reason if notice.HasField("loss_reason") else None,
+        at_ms=notice.event_time.ToMilliseconds() if notice.HasField("event_time") else now_ms(),
+        impressions=Fraction(notice.impressions_micros, money.MICROS) if told_count else None,
+    )
+
+
+def _missing(notice: pb.Notice) -> Iterator[tuple[str, str]]:
+    if not notice.type:
+        yield "type", "win, billing or loss"
+    if not notice.bid.bid_id:
+        yield "bid.bid_id", "the OpenRTB Bid.id"
+    if not (notice.bid.auction_id or notice.bid.openrtb_request_id):
+        yield "bid.auction_id", "it, or openrtb_request_id"
+
+
+def _problems(notice: pb.Notice) -> Iterator[tuple[str, str]]:
+    """Fields that can't be so, with what was expected."""
+    if notice.type and notice.type not in _KINDS:
+        yield "type", f"expected 1 (win), 2 (billing) or 3 (loss), got {notice.type}"
+    if notice.price.micros < 0:
+        yield "price.micros", f"expected 0 or more, got {notice.price.micros}"
+    if notice.HasField("loss_reason") and notice.type != pb.NOTICE_TYPE_LOSS:
+        yield "loss_reason", "expected it with a loss alone"
+    if notice.loss_reason < 0:
+        yield "loss_reason", f"expected a code from 0 up, got {notice.loss_reason}"
+    if notice.HasField("impressions_micros") and notice.impressions_micros < 1:
+        yield "impressions_micros", f"expected more than 0, got {notice.impressions_micros}"
+    if not _FIRST_SECOND <= notice.event_time.seconds <= _LAST_SECOND:
+        yield "event_time", "expected a time from year 1 to 9999"
+    if not 0 <= notice.event_time.nanos < 1_000_000_000:
+        yield "event_time", "expected nanos from 0 to 999999999"
+
+
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+_CURRENCY = re.compile("[A-Z]{3}")
+
+
+def _check_currency(told: Told, bid: BidFacts, path: str) -> None:
+    if told.price is not None and told.currency != bid.currency:
+        raise CurrencyMismatch(f"{path}.price.currency", bid.currency, told.currency)
+
+
+def _check_conflict(bid: LedgerBid, kind: NoticeKind, path: str) -> None:
+    for earlier in _CONTRADICTS[kind]:
+        if earlier in bid.told:
+            raise NoticeConflict(
+                f"{path}: {kind} of a bid of which {earlier} was told before; expected nothing "
+                "that contradicts it",
+                earlier=pb.NoticeType.Name(_TYPES[earlier]),
+            )
+
+
+_TYPES = {
+    NoticeKind.WIN: pb.NOTICE_TYPE_WIN,
+    NoticeKind.BILLING: pb.NOTICE_TYPE_BILLING,
+    NoticeKind.LOSS: pb.NOTICE_TYPE_LOSS,
+}
+_KINDS = {type_: kind for kind, type_ in _TYPES.items()}
+_TO_PREPARE = {True: (NoticeKind.WIN, NoticeKind.BILLING), False: (NoticeKind.LOSS,)}
+"""Which notices a caller is handed, by whether the bid won."""
+_CONTRADICTS = {
+    NoticeKind.WIN: (NoticeKind.LOSS,),
+    NoticeKind.BILLING: (NoticeKind.LOSS,),
+    NoticeKind.LOSS: (NoticeKind.BILLING,),
+}
+
+
+def _for_caller(url: str) -> Action:
+    """Hands a URL to the caller in the form in which it can be requested."""
+    try:
+        return pb.NOTICE_ACTION_RETURNED, parse(url).url
+    except AddressRefused:
+        return pb.NOTICE_ACTION_REFUSED, ""
+
+
+def _fill(bid: BidFacts, kind: NoticeKind, told: Told | None = None) -> str:
+    """A notice URL with its macros filled; empty: the bid has none."""
+    url = bid.urls.get(kind, "")
+    return macros.fill(url, _values(bid, kind, told)) if "${" in url else url
+
+
+def _values(bid: BidFacts, kind: NoticeKind, told: Told | None) -> macros.Values:
+    """The values that the auction gave, with what the kind and the caller say otherwise."""
+    values = dict(bid.values)
+    if kind is NoticeKind.LOSS:
+        values["AUCTION_PRICE"] = values["AUCTION_MBR"] = None  # not told to who lost
+        if bid.won:
+            values["AUCTION_LOSS"] = str(EXPIRED)
+    else:
+        values["AUCTION_LOSS"] = "0"
+    if told is None:
+        return values
+    if told.price is not None:
+        values["AUCTION_PRICE"] = _decimal(told.price)
+        values["AUCTION_MBR"] = _decimal(told.price / bid.price) if bid.price else None
+    if told.loss_reason is not None:
+        values["AUCTION_LOSS"] = str(told.loss_reason)
+    if kind is NoticeKind.BILLING:
+        values["AUCTION_IMP_TS"] = str(told.at_ms)
+    if told.impressions is not None:
+        values["AUCTION_MULTIPLIER"] = _decimal(told.impressions, places=0)
+    elif kind is not NoticeKind.LOSS and values.get("AUCTION_MULTIPLIER") is None:
+        values["AUCTION_MULTIPLIER"] = "1"
+    return values
+
+
+def _decimal(amount: Fraction, places: int = 2) -> str:
+    """A decimal with up to six places, and at least `places`, as all macros have them."""
+    whole, _, part = money.to_text(amount).partition(".")
+    part = part.rstrip("0").ljust(places, "0")
+    return f"{whole}.{part}" if part else whole
+
+
+def _check_notices(notices: Sequence[pb.Notice]) -> None:
+    if not notices:
+        raise RequestEmpty(Violation("notices", f"empty; expected 1 to {MAX_NOTICES}"))
+    if len(notices) > MAX_NOTICES:
+        raise TooManyItems(
+            f"notices: expected at most {MAX_NOTICES}, got {len(notices)}", limit=MAX_NOTICES
+        )
+    places: dict[str, int] = {}
+    for index, notice in enumerate(notices):
+        path = f"notices[{index}].notice_id"
+        if not notice.notice_id:
+            raise MissingField(path, "an id of the client's own, unique within the call")
+        first = places.setdefault(notice.notice_id, index)
+        if first != index:
+            problem = f"expected an id of its own, got that of notices[{first}]"
+            raise DuplicateId(
+                Violation(path, problem),
+                Violation(f"notices[{first}].notice_id", f"shared with notices[{index}]"),
+            )
