@@ -694,13 +694,16 @@ async def test_a_proxy_carries_the_call_and_hears_its_password():
 
     async with sockets(proxy) as to_proxy:
         address = f"http://user:secret@127.0.0.1:{to_proxy.port}"
-        transport = made(endpoint="http://bidder.invalid/bid?a=1", proxy=address)
+        transport = made(endpoint="http://me:mine@bidder.invalid/bid?a=1", proxy=address)
         assert await transport.send(ASK, 5) is None
         await transport.close()
     [head] = seen
     assert head.startswith("POST http://bidder.invalid/bid?a=1 HTTP/1.1\r\n")
-    credentials = base64.b64encode(b"user:secret").decode()
-    assert f"proxy-authorization: basic {credentials}".lower() in head.lower()
+    for name, password in {
+        "Proxy-Authorization": b"user:secret",
+        "Authorization": b"me:mine",
+    }.items():
+        assert f"\r\n{name}: Basic {base64.b64encode(password).decode()}\r\n" in head
 
 
 async def test_a_proxy_tunnels_tls(authority, tls):

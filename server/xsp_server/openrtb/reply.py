@@ -16,7 +16,7 @@ class Outcome(StrEnum):
     TIMEOUT = "timeout"
     """Nothing came before the deadline."""
     UNREACHABLE = "unreachable"
-    """No connection: refused, reset, name not found, TLS not agreed."""
+    """No connection: refused, name not found, TLS not agreed."""
     INVALID_RESPONSE = "invalid_response"
     """Something came that is not a bid response."""
     ERROR = "error"

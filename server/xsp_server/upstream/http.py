@@ -79,7 +79,7 @@ class HttpTransport(Transport):
         """
         super().__init__(settings)
         self._url = URL(str(settings.endpoint)).update_query(settings.params)
-        self._address = str(self._url)
+        self._address = str(self._url.with_user(None))  # what a session may hear of it
         self._pool = Pool(
             ssl=_ssl(settings),
             server_name=settings.server_name,

@@ -163,7 +163,7 @@ def _head(request: aiohttp.ClientRequest, headers: Mapping[str, str]) -> bytes:
     if AUTHORIZATION in request.headers:  # user and password of the URL
         lines["Authorization"] = request.headers[AUTHORIZATION]
     if proxy is not None and url.scheme == "http":  # https goes through a tunnel
-        target = str(url)
+        target = str(url.with_user(None))
         if proxy.user is not None:
             credentials = f"{proxy.user}:{proxy.password or ''}".encode()
             lines["Proxy-Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
