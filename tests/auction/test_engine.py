@@ -20,6 +20,7 @@ from xsp_server.auction import (
     Standing,
     run,
 )
+from xsp_server.errors import ConfigError
 from xsp_server.openrtb.reply import Outcome, Reply
 
 DEALS = {
@@ -247,3 +248,44 @@ def test_a_bid_on_an_imp_that_its_bidder_was_not_asked_for_is_refused():
         "b/2": Fate.LOST_PRICE,
     }
     assert result.seatnonbid == {"a/1": 300}
+
+
+@pytest.mark.parametrize(
+    ("lists", "bid", "allowed"),
+    [
+        ({"seats": ["s1"]}, {}, True),
+        ({"seats": ["s2"]}, {}, False),
+        ({"adomain": ["Example.com."]}, {"adomain": ["shop.example.com"]}, True),
+        ({"adomain": ["example.com"]}, {"adomain": ["example.com", "other.example.net"]}, False),
+        ({"adomain": ["example.com"]}, {}, False),
+        ({"deals": ["d1"]}, {}, True),
+        ({"deals": ["d2"]}, {"dealid": "d1"}, False),
+        ({"deals": ["d1"]}, {"dealid": "d1"}, True),
+        ({"seats": [], "adomain": [], "deals": []}, {}, True),
+    ],
+)
+def test_a_bidder_s_own_lists_say_what_its_bids_may_name(lists, bid, allowed):
+    imp = {"id": "1", "banner": {}, "pmp": {"deals": [{"id": "d1"}]}}
+    sent = {"id": "b", "impid": "1", "price": 1, "adm": "<a>", **bid}
+    response = BidResponse(id="r", seatbid=[{"seat": "s1", "bid": [sent]}])
+    rules = Rules.from_mapping({"allow": {"a": lists}})
+    result = run(
+        BidRequest(id="r", imp=[imp]),
+        [Reply(name, Outcome.BIDS, 1.0, response) for name in ("a", "b")],
+        rules,
+    )
+    assert (result.fates["a/b"] is not Fate.BIDDER_NOT_ALLOWED) == allowed
+    assert result.fates["b/b"] is not Fate.BIDDER_NOT_ALLOWED
+    if not allowed:
+        assert (result.loss_codes["a/b"], result.seatnonbid["a/b"]) == (505, 300)
+
+
+@pytest.mark.parametrize("value", [5, {"a": 5}, {"a": {"seat": []}}, {"a": {"seats": "s1"}}])
+def test_lists_of_a_bidder_that_are_none_are_told(value):
+    with pytest.raises(ConfigError, match=r"rules.allow: .* seats, adomain, deals"):
+        Rules.from_mapping({"allow": value})
+
+
+def test_lists_of_a_bidder_survive_the_trip_through_text():
+    rules = Rules.from_mapping({"allow": {"a": {"seats": ["s2", "s1"]}}})
+    assert Rules.from_mapping(rules.to_mapping()) == rules

@@ -129,6 +129,31 @@ def _seat_blocked(bid: Bid) -> Evidence | None:
     return None
 
 
+def _bidder_not_allowed(bid: Bid) -> Evidence | None:
+    """A list of what is allowed refuses a bid that does not tell; an open bid has no deal."""
+    lists = bid.auction.rules.allow.get(bid.bidder)
+    if lists is None:
+        return None
+    against = f"rules.allow.{bid.bidder}"
+    seats, deals, adomain = lists.get("seats"), lists.get("deals"), lists.get("adomain")
+    if seats and bid.seat not in seats:
+        path = f"seatbid[{bid.seatbid_index}].seat"
+        return Evidence(path, bid.seat, Relation.IN, f"{against}.seats", _listed(seats))
+    if deals and bid.bid.dealid and bid.bid.dealid not in deals:
+        path = f"{bid.path}.dealid"
+        return Evidence(path, bid.bid.dealid, Relation.IN, f"{against}.deals", _listed(deals))
+    if adomain:
+        return _advertiser_not_in(bid, adomain, f"{against}.adomain")
+    return None
+
+
+def _advertiser_not_in(bid: Bid, allowed: frozenset[str], against: str) -> Evidence | None:
+    told = tuple(bid.bid.adomain)
+    if told and all(domain_in(domain, allowed) is not None for domain in told):
+        return None
+    return Evidence(f"{bid.path}.adomain", told or None, Relation.IN, against, _listed(allowed))
+
+
 def _unknown_deal(bid: Bid) -> Evidence | None:
     if bid.imp is None or bid.deal or not bid.bid.dealid:
         return None
@@ -413,6 +438,11 @@ BID_CHECKS: Sequence[Check] = (
         _rule(Fate.SEAT_BLOCKED, 104, 300),
         _seat_blocked,
         lambda imp: imp.auction.wseat or imp.auction.bseat,
+    ),
+    Check(
+        _rule(Fate.BIDDER_NOT_ALLOWED, 505, 300),
+        _bidder_not_allowed,
+        lambda imp: imp.auction.rules.allow,
     ),
     Check(_rule(Fate.UNKNOWN_DEAL, 4, 300), _unknown_deal),
     Check(_rule(Fate.DEAL_SEAT, 104, 300), _deal_seat, lambda imp: imp.deals),

@@ -19,6 +19,7 @@ class Fate(StrEnum):
     INVALID_PRICE = "invalid_price"
     MISSING_MARKUP = "missing_markup"
     SEAT_BLOCKED = "seat_blocked"
+    BIDDER_NOT_ALLOWED = "bidder_not_allowed"
     UNKNOWN_DEAL = "unknown_deal"
     DEAL_SEAT = "deal_seat"
     DEAL_ADVERTISER = "deal_advertiser"

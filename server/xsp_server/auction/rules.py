@@ -7,10 +7,11 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from fractions import Fraction
 from itertools import chain
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from xsp_server.errors import ConfigError
 from xsp_server.openrtb import money
+from xsp_server.openrtb.matching import domain_set
 
 Amount = Fraction | Decimal
 """Exact: a binary float is none."""
@@ -57,6 +58,9 @@ class Rules:
         separation: what two ads of one pod may not share, besides what `poddedupe` asks for.
         require_adomain: whether a bid without `adomain` is refused.
         allow_adid_only: whether `adid` (a preloaded ad) is markup enough.
+        allow: by bidder, what its bids may name: `seats`, `adomain` (with subdomains), `deals`. A
+            list that is absent or empty restricts nothing; a bid that doesn't tell is refused, but
+            for an open bid where only `deals` are listed.
         nbr_no_demand: `BidResponse.nbr` when somebody answered and nobody bid.
         nbr_all_refused: `BidResponse.nbr` when bids came in time and none won.
         pod_search_limit: how many partial fillings of a pod are looked at before the best so far
@@ -77,6 +81,7 @@ class Rules:
     separation: frozenset[Separation] = frozenset()
     require_adomain: bool = False
     allow_adid_only: bool = False
+    allow: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     nbr_no_demand: int = 500
     nbr_all_refused: int = 501
     pod_search_limit: int = 20_000
@@ -226,6 +231,31 @@ def _separation(value: object) -> frozenset[Separation]:
     raise ValueError(f"a list of: {', '.join(words)}")
 
 
+ALLOWED: Final = ("seats", "adomain", "deals")
+"""What `allow` can list for a bidder."""
+
+
+def _allow(value: object) -> dict[str, dict[str, frozenset[str]]]:
+    expected = f"a table of tables of lists: {', '.join(ALLOWED)}"
+    if not isinstance(value, Mapping):
+        raise ValueError(expected)  # noqa: TRY004 - collected with its siblings
+    read: dict[str, dict[str, frozenset[str]]] = {}
+    for bidder, lists in value.items():
+        if not isinstance(lists, Mapping) or not lists.keys() <= {*ALLOWED}:
+            raise ValueError(expected)
+        if not all(_is_list_of_text(names) for names in lists.values()):
+            raise ValueError(expected)
+        read[str(bidder)] = {
+            name: domain_set(names) if name == "adomain" else frozenset(names)
+            for name, names in lists.items()
+        }
+    return read
+
+
+def _is_list_of_text(names: object) -> bool:
+    return isinstance(names, list | tuple | frozenset) and all(isinstance(n, str) for n in names)
+
+
 _READERS: dict[str, Callable[[object], Any]] = {
     "deadline_ms": _milliseconds,
     "second_price_increment": _amount,
@@ -238,6 +268,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "separation": _separation,
     "require_adomain": _flag,
     "allow_adid_only": _flag,
+    "allow": _allow,
     "nbr_no_demand": _count,
     "nbr_all_refused": _count,
     "pod_search_limit": _count,
