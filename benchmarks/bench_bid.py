@@ -1,4 +1,4 @@
-"""Unary Bid with in-process bidders against a bare grpc.aio echo of the same messages.
+"""Unary Bid with in-process bidders against a bare gRPC echo of the same messages.
 
 Both servers are processes of their own on uvloop, loaded in turn by the same client code with
 `CALLERS` calls at once: what is compared is calls a second and CPU of the server a call. The

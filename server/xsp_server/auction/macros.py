@@ -99,6 +99,11 @@ def fill(
     return _MACRO.sub(replaced, text) if "${" in text else text
 
 
+def carries_any(bid: BidResponse.Bid) -> bool:
+    """Whether there may be macros to replace; without any, their values need not be worked out."""
+    return any("${" in getattr(bid, field) for field in CARRIERS)
+
+
 def fill_bid(
     bid: BidResponse.Bid,
     values: Values,

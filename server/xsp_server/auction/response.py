@@ -45,7 +45,7 @@ def build_response(
         bid = seatbid.bid.add()
         bid.CopyFrom(winner.message)
         bid.price = money.from_micros(money.to_micros(winner.clearing_price))
-        if fill_macros:
+        if fill_macros and macros.carries_any(bid):
             macros.fill_bid(bid, macros.find_values(result, winner.verdict))
         if same_id[winner.bid] > 1:
             bid.id = winner.verdict.key
