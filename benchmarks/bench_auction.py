@@ -16,6 +16,7 @@ from xsp_server.openrtb.reply import Outcome, Reply
 
 BIDDERS = (1, 5, 20, 50)
 BIDS_EACH = 3
+FLAT_PODS = 40
 
 REQUEST = BidRequest(
     id="r",
@@ -38,11 +39,13 @@ def run() -> dict[str, Any]:
     }
     pod, bids = _pod(slots=12, bids=60)
     candidates["pod of 12 slots, 60 bids"] = _auction(pod, bids)
+    candidates["the same, flat prices, two categories a bid"] = _auction(*_flat_pod())
     dynamic, bids = _dynamic_pod(bids=60)
     candidates["dynamic pod of 180 s, 60 bids"] = _auction(dynamic, bids)
     timings = harness.compare(candidates, rounds=15)
     return {
         "bids_each": BIDS_EACH,
+        "flat_pods_cut_off": _flat_pods_cut_off(),
         "us": {
             name: {"median": t.median * 1e6, "p10": t.p10 * 1e6, "p90": t.p90 * 1e6}
             for name, t in timings.items()
@@ -55,7 +58,9 @@ def table(figures: dict[str, Any]) -> str:
     lines = [f"{figures['bids_each']} bids of each bidder, 3 imps, second price"]
     for name, us in figures["us"].items():
         spread = f"p10 {us['p10']:8.1f}   p90 {us['p90']:8.1f}"
-        lines.append(f"  {name:32} median {us['median']:8.1f} us   {spread}")
+        lines.append(f"  {name:44} median {us['median']:8.1f} us   {spread}")
+    cut_off = f"{figures['flat_pods_cut_off']} of {FLAT_PODS}"
+    lines.append(f"  pods of flat prices whose search was cut off, their gap told: {cut_off}")
     return "\n".join(lines)
 
 
@@ -96,6 +101,24 @@ def _pod(slots: int, bids: int) -> tuple[BidRequest, list[Reply]]:
             video={"mimes": ["video/mp4"], "maxduration": 30, "podid": "p", "poddedupe": [1, 2]},
         )
     return request, [_pod_bids(bids, [f"s{slot}" for slot in range(slots)])]
+
+
+def _flat_pod(seed: int = 0) -> tuple[BidRequest, list[Reply]]:
+    """The hardest kind known: prices tell bids hardly apart, and each shares two categories."""
+    request, [reply] = _pod(slots=12, bids=60)
+    rng = random.Random(seed)
+    assert reply.response is not None
+    for place, bid in enumerate(reply.response.seatbid[0].bid):
+        bid.price = 10 + rng.randrange(3)
+        bid.adomain[:] = [f"brand{place}.example.com"]
+        bid.cat[:] = [f"IAB{category}" for category in rng.sample(range(1, 20), 2)]
+        bid.dur = 15
+    return request, [reply]
+
+
+def _flat_pods_cut_off() -> int:
+    results = (run_auction(*_flat_pod(seed)) for seed in range(FLAT_PODS))
+    return sum(not result.pods[0].exact for result in results)
 
 
 def _dynamic_pod(bids: int) -> tuple[BidRequest, list[Reply]]:
