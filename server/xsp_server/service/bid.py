@@ -6,7 +6,7 @@ from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel
 from xsp.bid.v1.bid_service_pb2 import RunAuctionRequest, RunAuctionResponse
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
-from xsp_server.errors import MissingField, NotBuilt
+from xsp_server.errors import MissingField
 from xsp_server.openrtb.reply import Outcome, Reply
 from xsp_server.service.exchange import AuctionRun, Exchange
 from xsp_server.service.methods import Stream
@@ -15,7 +15,7 @@ from xsp_server.service.recorder import Recorder
 from xsp_server.service.report import report
 from xsp_server.service.session import logged, open_session
 from xsp_server.service.status import Context
-from xsp_server.service.stream import BidStreams, partial_result
+from xsp_server.service.stream import BidStreams, partial_result, refuse_unbuilt
 from xsp_server.upstream import Session
 
 
@@ -81,7 +81,7 @@ class BidServicer:
         if not request.HasField("bid_request"):
             raise MissingField("bid_request", "the OpenRTB request to run")
         options = request.options
-        _refuse_unbuilt(options)
+        refuse_unbuilt(options)
         told = request.session if request.HasField("session") else None
         session = open_session(told, context.invocation_metadata(), request.bid_request)
         partial: list[Reply] = []
@@ -111,13 +111,3 @@ class BidServicer:
                 record(run, full, self._origin, session=response.session, options=options)
             )
         return response
-
-
-def _refuse_unbuilt(options: AuctionOptions) -> None:
-    """What the contract offers and this server doesn't is refused, never ignored."""
-    for name in ("resolve_vast", "notice_delivery", "test"):
-        if any(field.name == name for field, _ in options.ListFields()):
-            raise NotBuilt(
-                f"options.{name} is in the contract but not built yet; leave it out",
-                what=f"options.{name}",
-            )

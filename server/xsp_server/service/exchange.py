@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -116,15 +116,7 @@ class Exchange:
         session = session or open_session(None, (), request)
         asked = self._planner.plan(request, timeout * 1000, session)
         planned = clock()
-        asks = {each.plan.bidder: each.ask for each in asked if each.ask is not None}
-        calls = self._bidders.open(asks, started + timeout, started=started, on_late=_log_late)
-        if on_reply is not None:
-            async for reply in calls:
-                on_reply(reply)
-        replies = await calls.replies()
-        skipped = {each.bidder: each for each in calls.skipped}
-        replies += _out_of_time(skipped)
-        replies.sort(key=lambda reply: reply.bidder)  # as a record holds them
+        replies, skipped = await self._ask(asked, started, timeout, on_reply)
         replied = clock()
         result = auction.run(request, replies, rules, imps_asked(asked))
         response = auction.build_response(
@@ -155,6 +147,25 @@ class Exchange:
             session_id=session.request_id,
             auction_id=str(uuid.uuid4()),
         )
+
+    async def _ask(
+        self,
+        asked: Sequence[Asked],
+        started: float,
+        timeout: float,
+        on_reply: Callable[[Reply], None] | None,
+    ) -> tuple[list[Reply], dict[str, Skipped]]:
+        """The replies by name of bidder, and who was not asked after all, by name."""
+        asks = {each.plan.bidder: each.ask for each in asked if each.ask is not None}
+        calls = self._bidders.open(asks, started + timeout, started=started, on_late=_log_late)
+        if on_reply is not None:
+            async for reply in calls:
+                on_reply(reply)
+        replies = await calls.replies()
+        skipped = {each.bidder: each for each in calls.skipped}
+        replies += _out_of_time(skipped)
+        replies.sort(key=lambda reply: reply.bidder)  # as a record holds them
+        return replies, skipped
 
     def _refuse_invalid(self, request: BidRequest) -> None:
         found = self._validator.validate(request)

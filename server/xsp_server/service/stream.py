@@ -266,7 +266,7 @@ class _BidStream:
         if not item.HasField("bid_request"):
             raise MissingField("bid_request", "the OpenRTB request to run")
         if item.HasField("options"):
-            _refuse(item.options, self._unbuilt)
+            refuse_unbuilt(item.options, self._unbuilt)
         if not item.HasField("timeout"):
             return self._deadline
         seconds = item.timeout.seconds + item.timeout.nanos / 1e9
@@ -371,8 +371,12 @@ def _check_id(item_id: str, in_flight: set[str]) -> None:
         raise InvalidField("id", f"expected at most {MAX_ID_BYTES} bytes, got {size}")
 
 
-def _refuse(options: AuctionOptions, unbuilt: Collection[str]) -> None:
-    """What the contract offers and this server doesn't is refused, never ignored."""
+def refuse_unbuilt(options: AuctionOptions, unbuilt: Collection[str] = UNBUILT) -> None:
+    """What the contract offers and this server doesn't is refused, never ignored.
+
+    Raises:
+        NotBuilt: one of `unbuilt` is asked for.
+    """
     for field, _ in options.ListFields():
         if field.name in unbuilt:
             raise NotBuilt(
