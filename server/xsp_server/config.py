@@ -30,6 +30,8 @@ from xsp_server import registry
 from xsp_server.auction import Rules
 from xsp_server.errors import ConfigError
 from xsp_server.upstream.groups import GroupSettings
+from xsp_server.upstream.guard import GuardSettings
+from xsp_server.upstream.notices import NoticeSettings
 from xsp_server.upstream.transport import UpstreamConfig
 
 ENV_PREFIX = "XSP_"
@@ -136,6 +138,8 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     auction: AuctionSettings = AuctionSettings()
     record: RecordSettings = RecordSettings()
+    notices: NoticeSettings = NoticeSettings()
+    guard: GuardSettings = GuardSettings()
     rules: dict[str, Any] = {}
     """What decides fates and prices; see `xsp_server.auction.Rules`."""
     privacy: dict[str, Any] = {}

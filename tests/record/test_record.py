@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import pytest
 
-from record.traffic import FULL, ORIGIN, RULES, START, bid, first_price, recorded, run, runs
+from record.traffic import FULL, RULES, START, VERSION, bid, first_price, recorded, run, runs
 from xsp.bid.v1 import auction_record_pb2 as pb
 from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel
 from xsp.bid.v1.auction_report_pb2 import BidderOutcome, SkipReason
@@ -18,9 +18,8 @@ from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_server.auction import Rules
 from xsp_server.errors import ConfigError
 from xsp_server.openrtb.reply import Outcome, Reply
+from xsp_server.service.exchange import AnswerForm
 from xsp_server.service.record import (
-    AnswerForm,
-    Origin,
     RecordError,
     answer_form_of,
     record,
@@ -84,13 +83,14 @@ def test_rules_come_back_exactly(values):
 
 @pytest.mark.parametrize("form", [AnswerForm(), AnswerForm(fill_macros=False, seatnonbid=True)])
 def test_how_the_answer_was_written_comes_back(form):
-    made = recorded(run(REQUEST, [bid("a", 1)], form=form), origin=Origin("1.2.3", form))
+    made = recorded(run(REQUEST, [bid("a", 1)], form=form), version="1.2.3")
     assert answer_form_of(made) == form
 
 
 def test_rules_of_auctions_with_other_deadlines_are_one_text():
     texts = {
-        rules_in_force(Rules(deadline_ms=deadline), ORIGIN.form).text for deadline in (None, 1, 2.5)
+        rules_in_force(Rules(deadline_ms=deadline), AnswerForm()).text
+        for deadline in (None, 1, 2.5)
     }
     assert len(texts) == 1
 
@@ -98,7 +98,7 @@ def test_rules_of_auctions_with_other_deadlines_are_one_text():
 def test_the_order_in_which_tables_were_written_makes_no_difference():
     names = ["a", "b", "c"]
     one, other = (
-        rules_in_force(Rules(bid_adjustments=dict.fromkeys(order, Fraction(1, 2))), ORIGIN.form)
+        rules_in_force(Rules(bid_adjustments=dict.fromkeys(order, Fraction(1, 2))), AnswerForm())
         for order in (names, names[::-1])
     )
     assert one == other
@@ -109,7 +109,7 @@ def test_all_that_the_auction_was_is_in_the_record():
     auction = run(REQUEST, [bid("b", 2), bid("a", 1)], Rules(deadline_ms=100), skipped=["c"])
     session, options = SessionContext(user_id="u"), AuctionOptions(record=True)
     full = report(auction, "a-1", FULL)
-    made = record(auction, full, Origin("1.2.3", AnswerForm()), session=session, options=options)
+    made = record(auction, full, "1.2.3", session=session, options=options)
     assert made.format_version == 1
     assert (made.auction_id, made.server_version) == ("a-1", "1.2.3")
     assert made.clock.ToDatetime(UTC) == START
@@ -141,13 +141,13 @@ def test_a_report_that_leaves_something_out_is_refused():
     auction = first_price(1)
     summary = report(auction, "a-1", ExplainLevel.EXPLAIN_LEVEL_SUMMARY)
     with pytest.raises(RecordError, match="got EXPLAIN_LEVEL_SUMMARY; expected EXPLAIN_LEVEL_FULL"):
-        record(auction, summary, ORIGIN)
+        record(auction, summary, VERSION)
 
 
 def test_a_report_of_another_auction_is_refused():
     other = report(first_price(1), "a-1", FULL)
     with pytest.raises(RecordError, match="lacks the bidders b, c"):
-        record(first_price(1, 2, 3), other, ORIGIN)
+        record(first_price(1, 2, 3), other, VERSION)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import threading
 import pytest
 import structlog
 
-from record.traffic import ORIGIN, first_price, runs
+from record.traffic import VERSION, first_price, runs
 from xsp.bid.v1.auction_options_pb2 import AuctionOptions
 from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_server.errors import ConfigError
@@ -62,7 +62,7 @@ def ids(path):
 
 
 async def test_what_was_taken_is_in_the_file_when_the_recorder_has_stopped(path):
-    recorder = Recorder(RecordWriter(path, 10**9, 1), ORIGIN)
+    recorder = Recorder(RecordWriter(path, 10**9, 1), VERSION)
     await recorder.start()
     for number, run in enumerate(runs(20)):
         recorder.take(run, f"a-{number}")
@@ -72,7 +72,7 @@ async def test_what_was_taken_is_in_the_file_when_the_recorder_has_stopped(path)
 
 
 async def test_session_and_options_are_recorded(path):
-    recorder = Recorder(RecordWriter(path, 10**9, 1), ORIGIN)
+    recorder = Recorder(RecordWriter(path, 10**9, 1), VERSION)
     await recorder.start()
     recorder.take(RUN, "a", SessionContext(user_id="u"), AuctionOptions(record=True))
     await recorder.stop()
@@ -80,11 +80,11 @@ async def test_session_and_options_are_recorded(path):
         [record] = read_records(file, "f")
     assert record.session.user_id == "u"
     assert record.options.record
-    assert record.server_version == ORIGIN.version
+    assert record.server_version == VERSION
 
 
 async def test_an_auction_never_waits_for_the_disk(path, writer, log):
-    recorder = Recorder(writer, ORIGIN, room=2)
+    recorder = Recorder(writer, VERSION, room=2)
     await recorder.start()
     recorder.take(RUN, "written slowly")
     assert writer.at_work.wait(60)
@@ -99,7 +99,7 @@ async def test_an_auction_never_waits_for_the_disk(path, writer, log):
 
 
 async def test_a_failing_disk_costs_records_and_nothing_else(path, writer, log):
-    recorder = Recorder(writer, ORIGIN)
+    recorder = Recorder(writer, VERSION)
     await recorder.start()
     writer.error = OSError(28, "No space left on device")
     recorder.take(RUN, "lost")
@@ -113,7 +113,7 @@ async def test_a_failing_disk_costs_records_and_nothing_else(path, writer, log):
 
 
 async def test_the_end_of_each_loss_is_told_when_the_recorder_has_caught_up(path, writer, log):
-    recorder = Recorder(writer, ORIGIN, room=1)
+    recorder = Recorder(writer, VERSION, room=1)
     await recorder.start()
     for total in (1, 2):
         recorder.take(RUN, "written slowly")
@@ -130,7 +130,7 @@ async def test_the_end_of_each_loss_is_told_when_the_recorder_has_caught_up(path
 
 
 async def test_after_the_end_nothing_is_taken(path, log):
-    recorder = Recorder(RecordWriter(path, 10**9, 1), ORIGIN)
+    recorder = Recorder(RecordWriter(path, 10**9, 1), VERSION)
     await recorder.start()
     await recorder.stop()
     recorder.take(RUN, "late")
@@ -140,13 +140,13 @@ async def test_after_the_end_nothing_is_taken(path, log):
 
 
 async def test_a_recorder_that_never_started_can_be_stopped(path):
-    recorder = Recorder(RecordWriter(path, 10**9, 1), ORIGIN)
+    recorder = Recorder(RecordWriter(path, 10**9, 1), VERSION)
     await recorder.stop()
     assert not path.exists()
 
 
 async def test_a_file_that_cannot_be_written_stops_the_start(tmp_path):
-    recorder = Recorder(RecordWriter(tmp_path / "nowhere" / "f", 10**9, 1), ORIGIN)
+    recorder = Recorder(RecordWriter(tmp_path / "nowhere" / "f", 10**9, 1), VERSION)
     with pytest.raises(ConfigError, match=r"record\.file"):
         await recorder.start()
     await recorder.stop()

@@ -4,17 +4,16 @@ import asyncio
 
 import pytest
 
-from record.traffic import ORIGIN, bid, first_price, recorded, records, run, runs
+from record.traffic import VERSION, bid, first_price, recorded, records, run, runs
 from xsp.bid.v1.auction_record_pb2 import AuctionRecord
 from xsp.bid.v1.auction_report_pb2 import Fate
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp_server.auction import Rules
 from xsp_server.config import AuctionSettings
 from xsp_server.openrtb.reply import Outcome, Reply
-from xsp_server.service.exchange import Exchange
+from xsp_server.service.exchange import AnswerForm, Exchange
 from xsp_server.service.planning import Planner
 from xsp_server.service.rates import RuleBook
-from xsp_server.service.record import AnswerForm, Origin
 from xsp_server.service.replay import Difference, differences, run_again, same_answer
 from xsp_server.simulator import SimulatedSettings, SimulatedTransport
 from xsp_server.upstream import Bidder, FanOut
@@ -45,7 +44,7 @@ def test_the_answer_is_written_as_it_was(seatnonbid, fill_macros):
             auction.rules,
             form=form,
         )
-        made = recorded(auction, origin=Origin("1", form))
+        made = recorded(auction, version="1")
         assert replayed(made) == []
         assert same_answer(made, run_again(made))
 
@@ -167,6 +166,6 @@ def test_a_late_reply_is_late_again():
         bid("in_time", 1, arrived_ms=20.5),
         Reply("silent", Outcome.TIMEOUT, None),
     ]
-    record = recorded(run(request, replies, rules), origin=ORIGIN)
+    record = recorded(run(request, replies, rules), version=VERSION)
     assert replayed(record) == []
     assert [winner.bidder for winner in run_again(record).result.winners] == ["in_time"]

@@ -16,13 +16,14 @@ from xsp_server import auction
 from xsp_server.auction import Rules
 from xsp_server.auction.plan import Plan, SkipReason
 from xsp_server.openrtb.reply import Outcome, Reply
-from xsp_server.service.exchange import AuctionRun, Timings
+from xsp_server.service.exchange import AnswerForm, AuctionRun, Timings
 from xsp_server.service.planning import Asked
-from xsp_server.service.record import AnswerForm, Origin, record
+from xsp_server.service.record import record
 from xsp_server.service.report import report
 from xsp_server.simulator import BidderModel, BidderSettings
 
-ORIGIN = Origin("0.1.0", AnswerForm())
+VERSION = "0.1.0"
+FORM = AnswerForm()
 START = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 FULL = ExplainLevel.EXPLAIN_LEVEL_FULL
 
@@ -64,7 +65,7 @@ _MEDIA: list[dict[str, Any]] = [
 ]
 
 
-def runs(count: int, seed: int = 1, form: AnswerForm = ORIGIN.form) -> Iterator[AuctionRun]:
+def runs(count: int, seed: int = 1, form: AnswerForm = FORM) -> Iterator[AuctionRun]:
     """Auctions of all kinds: pods, deals, groups, currencies, late and failing bidders."""
     for number in range(count):
         chance = random.Random(f"{seed}/{number}")
@@ -86,7 +87,7 @@ def run(
     replies: Sequence[Reply],
     rules: Rules = RULES[0],
     *,
-    form: AnswerForm = ORIGIN.form,
+    form: AnswerForm = FORM,
     started_at: datetime = START,
     skipped: Iterable[str] = (),
 ) -> AuctionRun:
@@ -106,6 +107,7 @@ def run(
             request, result, seatnonbid=form.seatnonbid, fill_macros=form.fill_macros
         ),
         started_at=started_at,
+        form=form,
         timings=Timings(
             available_ms=80.25,
             validation_ms=0.125,
@@ -117,8 +119,8 @@ def run(
     )
 
 
-def recorded(run: AuctionRun, auction_id: str = "a-1", origin: Origin = ORIGIN) -> AuctionRecord:
-    return record(run, report(run, auction_id, FULL), origin)
+def recorded(run: AuctionRun, auction_id: str = "a-1", version: str = VERSION) -> AuctionRecord:
+    return record(run, report(run, auction_id, FULL), version)
 
 
 def records(count: int, seed: int = 1) -> Iterator[AuctionRecord]:

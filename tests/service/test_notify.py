@@ -17,7 +17,7 @@ from xsp_server import auction
 from xsp_server.errors import InvalidRequest, Overloaded, TooLarge, XspError
 from xsp_server.openrtb.reply import Outcome, Reply
 from xsp_server.service.bid_ledger import facts_of
-from xsp_server.service.notify import Notices, withhold
+from xsp_server.service.notify import Notices, withheld
 from xsp_server.upstream.fetch import GuardedFetcher
 from xsp_server.upstream.guard import AddressGuard, GuardSettings
 from xsp_server.upstream.notices import NoticeKind, NoticeSender, NoticeSettings
@@ -94,7 +94,7 @@ class Exchange:
         self.calls = 0
 
     def ran(self, auction_id="a", headers=None, **bids):
-        self.notices.send_for(facts_of(auction_id, run(**bids), headers))
+        self.notices.send_for(facts_of(auction_id, run(**bids), lambda: headers or {}))
         sent = self.sender.urls
         self.sender.notices = []
         return sent
@@ -149,7 +149,7 @@ def test_a_refused_bid_hears_the_reason():
 def test_notices_name_the_bid_and_carry_the_headers_of_the_auction():
     exchange = Exchange()
     headers = {"traceparent": "t"}
-    exchange.notices.send_for(facts_of("a", run(acme=URLS), headers))
+    exchange.notices.send_for(facts_of("a", run(acme=URLS), lambda: headers))
     (sent,) = exchange.sender.notices
     assert (sent.auction, sent.bidder, sent.bid) == ("a", "acme", "seatbid[0].bid[0]")
     assert (sent.kind, sent.headers) == (NoticeKind.WIN, headers)
@@ -264,8 +264,9 @@ def test_an_answer_without_notice_urls_keeps_the_one_that_gets_the_markup():
     native = {**URLS, "id": "2", "adm_native": {"assets": [{"id": 1}]}}
     without = {**URLS, "id": "3"}
     response = BidResponse(seatbid=[{"bid": [with_markup, native]}, {"bid": [without]}])
-    withhold(response)
-    bids = [bid for seatbid in response.seatbid for bid in seatbid.bid]
+    before = response.SerializeToString()
+    bids = [bid for seatbid in withheld(response).seatbid for bid in seatbid.bid]
+    assert response.SerializeToString() == before  # records hold it
     assert [bid.nurl for bid in bids] == ["", "", URLS["nurl"]]
     assert not any(bid.HasField("burl") or bid.HasField("lurl") for bid in bids)
     assert bids[0].iurl

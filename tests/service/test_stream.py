@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from types import SimpleNamespace
 
 import grpc
 import pytest
@@ -21,12 +20,13 @@ from xsp_server.auction import Rules
 from xsp_server.config import AuctionSettings, ServerSettings, Settings
 from xsp_server.errors import InvalidRequest, Violation
 from xsp_server.openrtb.reply import Outcome, Reply
-from xsp_server.service import bid
-from xsp_server.service.exchange import Exchange
+from xsp_server.service import auctions as served
+from xsp_server.service.exchange import AnswerForm, Exchange
 from xsp_server.service.methods import Gate, bind
+from xsp_server.service.notify import Notices
 from xsp_server.service.planning import Planner
 from xsp_server.service.rates import RuleBook
-from xsp_server.service.record import AnswerForm, Origin, rules_in_force
+from xsp_server.service.record import rules_in_force
 from xsp_server.service.stream import (
     MAX_ID_BYTES,
     MAX_SHARED_BYTES,
@@ -34,6 +34,9 @@ from xsp_server.service.stream import (
     BidStreams,
 )
 from xsp_server.upstream import Bidder, FanOut
+from xsp_server.upstream.fetch import GuardedFetcher
+from xsp_server.upstream.guard import AddressGuard
+from xsp_server.upstream.notices import NoticeSender
 
 BID = bid_service_pb2.DESCRIPTOR.services_by_name["BidService"]
 INVALID = grpc.StatusCode.INVALID_ARGUMENT.value[0]
@@ -64,7 +67,7 @@ class Auctions:
         if request.id in self.errors:
             raise self.errors[request.id]
         seatbid = [{"bid": [{"id": "1", "adm": self.markup}]}] if self.markup else []
-        return SimpleNamespace(response=BidResponse(id=request.id, seatbid=seatbid))
+        return served.Answer(BidResponse(id=request.id, seatbid=seatbid))
 
     def end(self, *ids):
         """Lets these auctions end, now or when they begin."""
@@ -95,8 +98,8 @@ class Host:
 async def host():
     hosts = []
 
-    async def start(auctions, clock=time.monotonic, origin=None, **limits):
-        streams = BidStreams(auctions, clock, origin)
+    async def start(auctions, clock=time.monotonic, **limits):
+        streams = BidStreams(auctions, clock)
         gate = Gate(ServerSettings(**limits))
 
         class Servicer:
@@ -314,21 +317,19 @@ async def test_the_longest_id_is_taken(stream, auctions):
 @pytest.mark.parametrize(
     "options",
     [
-        AuctionOptions(record=True),
         AuctionOptions(resolve_vast={}),
-        AuctionOptions(notice_delivery="NOTICE_DELIVERY_CALLER"),
         AuctionOptions(test={"seed": 1}),
     ],
     ids=lambda options: options.ListFields()[0][0].name,
 )
-async def test_an_option_that_is_not_built_is_refused(stream, auctions, options):
+async def test_an_option_that_is_not_built_is_refused(host, exchange, options):
+    stream = (await host(exchange())).open()
     await stream.write(items(item("a", options=options)))
     [result] = await results(stream, 1)
     assert result.status.code == grpc.StatusCode.UNIMPLEMENTED.value[0]
     assert detail(result, ErrorInfo).metadata["what"] == (
         f"options.{options.ListFields()[0][0].name}"
     )
-    assert not auctions.begun
 
 
 # Ids
@@ -685,6 +686,8 @@ async def exchange():
     settings = Settings()
     loop = asyncio.get_running_loop()
     fanouts = []
+    fetcher = GuardedFetcher(AddressGuard())
+    notices = Notices(NoticeSender(fetcher))
 
     def build(*bidders):
         transports = [registry.build("transport", each, "bidders") for each in bidders]
@@ -693,11 +696,12 @@ async def exchange():
         )
         fanouts.append(FanOut([Bidder(transport, loop.time) for transport in transports]))
         exchange = Exchange(settings.auction, RuleBook(Rules()), planner, fanouts[-1])
-        return bid.Auctions(exchange, None)
+        return served.Auctions(exchange, notices, None, "1.2.3")
 
     yield build
     for fanout in fanouts:
         await fanout.close()
+    await fetcher.close()
 
 
 def simulated(name, price):
@@ -750,20 +754,17 @@ async def test_no_report_comes_unless_it_is_asked_for(host, exchange, sample, le
     assert not result.HasField("report")
 
 
-ORIGIN = Origin("1.2.3", AnswerForm(seatnonbid=True))
-
-
 async def test_a_report_names_the_rules(host, exchange, sample):
-    stream = (await host(exchange(), origin=ORIGIN)).open()
+    stream = (await host(exchange())).open()
     options = AuctionOptions(explain=ExplainLevel.EXPLAIN_LEVEL_FULL)
     await stream.write(items(item("a", bid_request=sample, options=options)))
     [result] = await results(stream, 1)
     rules = Rules(deadline_ms=sample.tmax - AuctionSettings().margin_ms)
-    assert result.report.rules_digest == rules_in_force(rules, ORIGIN.form).digest
+    assert result.report.rules_digest == rules_in_force(rules, AnswerForm()).digest
 
 
 async def test_a_record_comes_with_the_final_answer_where_it_is_asked_for(host, exchange, sample):
-    stream = (await host(exchange(simulated("a", 9.0)), origin=ORIGIN)).open()
+    stream = (await host(exchange(simulated("a", 9.0)))).open()
     options = AuctionOptions(record=True)
     session = {"request_id": "r-1"}
     await stream.write(items(item("a", bid_request=sample, options=options, session=session)))

@@ -10,6 +10,7 @@ import uvloop
 from xsp_server import config
 from xsp_server.config import Settings
 from xsp_server.service import logs
+from xsp_server.service.reload import SettingsFile
 from xsp_server.service.server import Server
 
 
@@ -21,16 +22,33 @@ from xsp_server.service.server import Server
     help="Settings file; `xsp config` prints one. Without it: defaults and environment.",
 )
 def command(file: Path | None) -> None:
-    """Run the server until SIGTERM or Ctrl-C, then drain and stop."""
+    """Run the server until SIGTERM or Ctrl-C, then drain and stop.
+
+    Settings of auctions, bidders and logs are read again when the file changes, and on SIGHUP.
+    """
     settings = config.load(file)
     logs.configure(settings.log)
-    uvloop.run(serve(settings))
+    uvloop.run(serve(settings, file))
 
 
-async def serve(settings: Settings) -> None:
-    """Runs a server until a signal ends it."""
-    async with Server(settings):
+async def serve(settings: Settings, file: Path | None = None) -> None:
+    """Runs a server until a signal ends it.
+
+    Args:
+        settings: to begin with.
+        file: that they came from; None: defaults and environment alone.
+    """
+    async with Server(settings) as server:
+
+        def change(changed: Settings) -> None:
+            server.change(changed)
+            logs.configure(changed.log)
+
+        source = SettingsFile(file, change)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, source.read_again)
+        watch = asyncio.create_task(source.watch())
         await stop_signal()
+        watch.cancel()
 
 
 async def stop_signal() -> None:

@@ -78,9 +78,15 @@ class AuctionFacts:
 
 
 def facts_of(
-    auction_id: str, result: Result, headers: Mapping[str, str] | None = None
+    auction_id: str, result: Result, headers: Callable[[], Mapping[str, str]] = dict
 ) -> AuctionFacts:
-    """The facts of an auction's result. Of bids without a notice URL nothing is worked out."""
+    """The facts of an auction's result. Of bids without a notice URL nothing is worked out.
+
+    Args:
+        auction_id: what the server calls the auction.
+        result: what was decided.
+        headers: makes what goes along with its notices; called if there is a URL to request.
+    """
     bids = []
     for verdict in result.verdicts:
         message = verdict.message
@@ -104,7 +110,8 @@ def facts_of(
                 win_gets_markup=win_gets_markup(message),
             )
         )
-    return AuctionFacts(auction_id, result.request_id, bids, headers or {})
+    told = headers() if any(bid.urls for bid in bids) else {}
+    return AuctionFacts(auction_id, result.request_id, bids, told)
 
 
 def win_gets_markup(bid: BidResponse.Bid) -> bool:

@@ -45,6 +45,19 @@ class Timings:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """How an answer is written: settings of `[auction]` that change neither fates nor prices.
+
+    Attributes:
+        fill_macros: whether the macros of its bids are filled.
+        seatnonbid: whether it lists who did not bid and which bids were refused.
+    """
+
+    fill_macros: bool = True
+    seatnonbid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class AuctionRun:
     """Everything that one auction was and gave.
 
@@ -54,7 +67,8 @@ class AuctionRun:
         rules: that held, the deadline among them.
         replies: of every bidder that was asked, by name.
         result: what was decided about every bid, and why.
-        response: the answer.
+        response: the answer, with every notice URL, whoever sends the notices.
+        form: how it is written.
         started_at: when it began, UTC.
         timings: where its time went.
         skipped: bidders that were to be asked and whose policies were against it, by name.
@@ -73,6 +87,7 @@ class AuctionRun:
     skipped: Mapping[str, Skipped] = field(default_factory=dict)
     session_id: str = ""
     auction_id: str = ""
+    form: AnswerForm = AnswerForm()
 
 
 class Exchange:
@@ -86,6 +101,7 @@ class Exchange:
         self._planner = planner
         self._bidders = bidders
         self._rules = rules
+        self._form = AnswerForm(settings.fill_macros, settings.seatnonbid)
         self._validator = BidRequestValidator()
 
     async def run(
@@ -122,8 +138,8 @@ class Exchange:
         response = auction.build_response(
             request,
             result,
-            seatnonbid=self._settings.seatnonbid,
-            fill_macros=self._settings.fill_macros,
+            seatnonbid=self._form.seatnonbid,
+            fill_macros=self._form.fill_macros,
         )
         ended = clock()
         timings = Timings(
@@ -146,6 +162,7 @@ class Exchange:
             skipped=skipped,
             session_id=session.request_id,
             auction_id=str(uuid.uuid4()),
+            form=self._form,
         )
 
     async def _ask(

@@ -59,16 +59,24 @@ CALLER = NoticeDelivery.NOTICE_DELIVERY_CALLER
 Milliseconds = Callable[[], int]
 
 
-def withhold(response: BidResponse) -> None:
-    """Takes the notice URLs out of an answer, in place, where the server itself sends the notices.
+def withheld(response: BidResponse) -> BidResponse:
+    """An answer without notice URLs, for callers of a server that sends the notices itself.
 
-    A `nurl` whose reply is the markup stays: whoever fetches the markup tells the win.
+    A `nurl` whose reply is the markup stays: whoever fetches the markup tells the win. The answer
+    itself stays as it is, for records; one that has nothing to take out is given back.
     """
-    for seatbid in response.seatbid:
+    if not any(
+        bid.nurl or bid.burl or bid.lurl for seatbid in response.seatbid for bid in seatbid.bid
+    ):
+        return response
+    told = BidResponse()
+    told.CopyFrom(response)
+    for seatbid in told.seatbid:
         for bid in seatbid.bid:
             for kind, name in FIELDS:
                 if kind is not NoticeKind.WIN or not win_gets_markup(bid):
                     bid.ClearField(name)
+    return told
 
 
 class Notices:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +21,7 @@ from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_server.auction import Rules
 from xsp_server.errors import XspError
 from xsp_server.openrtb.reply import Outcome, Reply
-from xsp_server.service.exchange import AuctionRun
+from xsp_server.service.exchange import AnswerForm, AuctionRun
 
 FORMAT_VERSION = 1
 """The version that is written, and the greatest that is read."""
@@ -34,36 +34,10 @@ class RecordError(XspError):
     """A record can't be written, read or replayed; the message says which, and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerForm:
-    """How an answer is written: settings of `[auction]` that change neither fates nor prices.
-
-    Attributes:
-        fill_macros: whether the macros of its bids are filled.
-        seatnonbid: whether it lists who did not bid and which bids were refused.
-    """
-
-    fill_macros: bool = True
-    seatnonbid: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """The server that an auction ran on.
-
-    Attributes:
-        version: of the server, as `0.3.0`.
-        form: how it writes answers.
-    """
-
-    version: str
-    form: AnswerForm
-
-
 def record(
     run: AuctionRun,
     report: AuctionReport,
-    origin: Origin,
+    server_version: str,
     *,
     session: SessionContext | None = None,
     options: AuctionOptions | None = None,
@@ -77,7 +51,7 @@ def record(
     Args:
         run: the auction.
         report: its report at level FULL, which names the auction.
-        origin: the server that ran it.
+        server_version: of the server that ran it, as `0.3.0`.
         session: the session it belongs to, as filled in; None: none.
         options: what its caller asked for; None: nothing.
 
@@ -90,12 +64,12 @@ def record(
     made = pb.AuctionRecord(
         format_version=FORMAT_VERSION,
         auction_id=report.auction_id,
-        server_version=origin.version,
+        server_version=server_version,
         bid_request=run.request,
         session=session,
         options=options,
         deadline=_duration("deadline_ms", run.rules.deadline_ms),
-        rules=rules_in_force(run.rules, origin.form),
+        rules=rules_in_force(run.rules, run.form),
         replies=_recorded_replies(run, report),
         bid_response=run.response,
         report=report,

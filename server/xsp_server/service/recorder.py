@@ -11,7 +11,7 @@ from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel
 from xsp.bid.v1.auction_record_pb2 import AuctionRecord
 from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_server.service.exchange import AuctionRun
-from xsp_server.service.record import Origin, record
+from xsp_server.service.record import record
 from xsp_server.service.record_file import RecordWriter
 from xsp_server.service.report import report
 
@@ -36,16 +36,16 @@ class Recorder:
     The log tells when that begins, and how many were lost when the recorder has caught up.
     """
 
-    def __init__(self, writer: RecordWriter, origin: Origin, room: int = ROOM) -> None:
+    def __init__(self, writer: RecordWriter, server_version: str, room: int = ROOM) -> None:
         """Writes nothing yet.
 
         Args:
             writer: where records go; it is the recorder's from now on.
-            origin: this server.
+            server_version: of this server.
             room: auctions that wait to be written, at most.
         """
         self._writer = writer
-        self._origin = origin
+        self._server_version = server_version
         self._waiting: queue.Queue[_Taken | None] = queue.Queue(room)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._losses = _Losses()
@@ -109,7 +109,9 @@ class Recorder:
 
     def _record(self, taken: _Taken) -> AuctionRecord:
         full = report(taken.run, taken.auction_id, ExplainLevel.EXPLAIN_LEVEL_FULL)
-        return record(taken.run, full, self._origin, session=taken.session, options=taken.options)
+        return record(
+            taken.run, full, self._server_version, session=taken.session, options=taken.options
+        )
 
 
 class _Losses:

@@ -88,6 +88,7 @@ def run_again(record: AuctionRecord, rules: Rules | None = None) -> AuctionRun:
         response=response,
         started_at=record.clock.ToDatetime(UTC),
         timings=_NO_TIMES,
+        form=form,
     )
 
 

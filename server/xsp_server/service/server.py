@@ -1,6 +1,6 @@
 """The server put together: services, health, reflection, TLS, and an orderly end."""
 
-import asyncio
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -16,20 +16,20 @@ from com.iabtechlab.bidstream.mutation.services.v1 import agentic_rtb_framework_
 from xsp.bid.v1 import bid_service_pb2
 from xsp.state.v1 import state_service_pb2
 from xsp.vast.v1 import vast_service_pb2
-from xsp_server import registry
-from xsp_server.auction import Rules
 from xsp_server.config import RecordSettings, ServerSettings, Settings, TlsSettings
 from xsp_server.errors import ConfigError
-from xsp_server.service.bid import Auctions, BidServicer
-from xsp_server.service.exchange import Exchange
+from xsp_server.service.auctions import Auctions
+from xsp_server.service.bid import BidServicer
+from xsp_server.service.live import LiveExchange
 from xsp_server.service.methods import Gate, bind
-from xsp_server.service.planning import Planner
-from xsp_server.service.rates import RuleBook
-from xsp_server.service.record import AnswerForm, Origin
+from xsp_server.service.notify import Notices
 from xsp_server.service.record_file import RecordWriter
 from xsp_server.service.recorder import Recorder
+from xsp_server.service.session import session_headers
 from xsp_server.service.stream import BidStreams
-from xsp_server.upstream import Bidder, FanOut, Transport, build_group
+from xsp_server.upstream.fetch import GuardedFetcher
+from xsp_server.upstream.guard import AddressGuard
+from xsp_server.upstream.notices import NoticeSender
 
 log = structlog.get_logger(__name__)
 
@@ -56,28 +56,13 @@ class Server:
                 rules, privacy or supply chain is wrong.
         """
         self._settings = settings
-        self._transports = _transports(settings)
-        names = [transport.settings.name for transport in self._transports]
-        self._group = build_group(settings.groups, names)
-        self._rules = RuleBook(
-            Rules.from_mapping(settings.rules),
-            settings.auction.rates_file,
-            settings.auction.rates_max_age_days,
-        )
-        self._planner = Planner.from_settings(
-            settings.privacy,
-            settings.schain,
-            [transport.settings for transport in self._transports],
-        )
+        self._exchange = LiveExchange(settings)
         self._health = health.aio.HealthServicer()
         self._gate = Gate(settings.server)
-        form = AnswerForm(settings.auction.fill_macros, settings.auction.seatnonbid)
-        self._origin = Origin(version("xsp"), form)
-        self._recorder = _recorder(settings.record, self._origin)
+        self._version = version("xsp")
+        self._recorder = _recorder(settings.record, self._version)
         self._port = 0
-        self._server: grpc.aio.Server | None = None
-        self._bidders: FanOut | None = None
-        self._streams: BidStreams | None = None
+        self._running: _Running | None = None
 
     @property
     def port(self) -> int:
@@ -98,24 +83,19 @@ class Server:
         Raises:
             ConfigError: the address can't be bound or a certificate can't be read.
         """
-        clock = asyncio.get_running_loop().time
-        self._bidders = FanOut(
-            [Bidder(transport, clock, transport.settings.policy) for transport in self._transports],
-            self._group,
-        )
-        exchange = Exchange(self._settings.auction, self._rules, self._planner, self._bidders)
         if self._recorder is not None:
             await self._recorder.start()
-        auctions = Auctions(exchange, self._recorder)
-        self._streams = BidStreams(auctions, clock, self._origin)
-        servicer = BidServicer(auctions, self._streams, self._origin)
-        self._server = self._assemble(servicer)
-        self._port = _listen(self._server, self._settings.server)
-        await self._server.start()
+        fetcher = GuardedFetcher(AddressGuard(self._settings.guard))
+        sender = NoticeSender(fetcher, self._settings.notices)
+        notices = Notices(sender, self._settings.notices, headers_of=session_headers)
+        auctions = Auctions(self._exchange, notices, self._recorder, self._version)
+        streams = BidStreams(auctions)
+        server = self._assemble(BidServicer(auctions, streams, notices))
+        self._port = _listen(server, self._settings.server)
+        await server.start()
+        self._running = _Running(server, streams, sender, fetcher)
         await self._say(health_pb2.HealthCheckResponse.SERVING)
-        log.info(
-            "serving", address=self.address, bidders=[b.settings.name for b in self._transports]
-        )
+        log.info("serving", address=self.address, bidders=self._exchange.bidders)
 
     async def stop(self, grace: float | None = None) -> None:
         """Drains: NOT_SERVING first, then running calls finish, then everything closes.
@@ -123,25 +103,37 @@ class Server:
         Args:
             grace: seconds for running calls; the setting `server.drain_seconds` by default.
         """
-        if self._server is None or self._bidders is None:
+        running = self._running
+        if running is None:
             return
         grace = self._settings.server.drain_seconds if grace is None else grace
         log.info("draining", grace_seconds=grace)
         await self._health.enter_graceful_shutdown()
-        if self._streams is not None:
-            self._streams.drain()
-        await self._server.stop(grace)
-        if self._streams is not None:
-            await self._streams.close()
-        await self._bidders.close()
+        running.streams.drain()
+        await running.server.stop(grace)
+        await running.streams.close()
+        await running.sender.close(grace)
+        await running.fetcher.close()
+        await self._exchange.close()
         if self._recorder is not None:
             await self._recorder.stop()
         log.info("stopped")
 
+    def change(self, settings: Settings) -> None:
+        """Puts other settings in force, for auctions that begin from now on.
+
+        Raises:
+            ConfigError: a setting is wrong; all stays as it was.
+        """
+        waiting = self._exchange.change(settings)
+        log.info("settings changed", bidders=self._exchange.bidders)
+        if waiting:
+            log.warning("settings that wait for a restart", sections=waiting)
+
     async def wait(self) -> None:
         """Returns when the server has stopped."""
-        if self._server is not None:
-            await self._server.wait_for_termination()
+        if self._running is not None:
+            await self._running.server.wait_for_termination()
 
     async def __aenter__(self) -> Self:
         """Starts."""
@@ -178,27 +170,20 @@ class Server:
             await self._health.set(name, status)
 
 
-def _recorder(settings: RecordSettings, origin: Origin) -> Recorder | None:
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What a server has while it listens, in the order in which it ends."""
+
+    server: grpc.aio.Server
+    streams: BidStreams
+    sender: NoticeSender
+    fetcher: GuardedFetcher
+
+
+def _recorder(settings: RecordSettings, version: str) -> Recorder | None:
     if settings.file is None:
         return None
-    return Recorder(RecordWriter(settings.file, settings.max_bytes, settings.keep), origin)
-
-
-def _transports(settings: Settings) -> list[Transport]:
-    transports: list[Transport] = []
-    names: dict[str, int] = {}
-    for index, section in enumerate(settings.bidders):
-        where = f"bidders[{index}]"
-        transport = registry.build("transport", section, where)
-        name = transport.settings.name
-        if name in names:
-            raise ConfigError(
-                f'{where}.name: got "{name}", which bidders[{names[name]}] has already; '
-                "expected a name of its own"
-            )
-        names[name] = index
-        transports.append(transport)
-    return transports
+    return Recorder(RecordWriter(settings.file, settings.max_bytes, settings.keep), version)
 
 
 def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:

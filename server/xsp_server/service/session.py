@@ -49,6 +49,15 @@ def open_session(
     return Session(context, origin=origin)
 
 
+def session_headers(message: pb.SessionContext) -> dict[str, str]:
+    """What goes along of a session that a call brings: its id and its trace, nothing personal.
+
+    Raises:
+        InvalidField, TooManyItems: as `open_session`.
+    """
+    return dict(open_session(message, None, None).metadata())
+
+
 def logged(session: Session) -> AbstractContextManager[None]:
     """Within it every log event, also of tasks that begin there, has the session's request_id."""
     return structlog.contextvars.bound_contextvars(request_id=session.request_id)

@@ -9,13 +9,12 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import Message
 
-from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel
+from xsp.bid.v1.auction_options_pb2 import AuctionOptions
 from xsp.bid.v1.bid_service_pb2 import (
     PartialResult,
     StreamBidsItem,
@@ -24,12 +23,10 @@ from xsp.bid.v1.bid_service_pb2 import (
 )
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.rpc.v1.status_pb2 import Status
-from xsp_server.errors import MissingField, NotBuilt, TooLarge, Unavailable, XspError
+from xsp_server.errors import MissingField, TooLarge, Unavailable, XspError
 from xsp_server.openrtb.reply import Outcome, Reply
-from xsp_server.service.exchange import AuctionRun
+from xsp_server.service.auctions import Answer
 from xsp_server.service.methods import Gate, Stream, fault
-from xsp_server.service.record import Origin, record, rules_in_force
-from xsp_server.service.report import report
 from xsp_server.service.session import open_session
 from xsp_server.service.status import to_status
 from xsp_server.upstream.session import REQUEST_ID, Session
@@ -45,11 +42,6 @@ MAX_SHARED_BYTES = 256 * 1024
 RETRY_AFTER_DRAIN = 1.0
 """Seconds that the peer of a stopping server is told to wait."""
 
-UNBUILT = frozenset({"resolve_vast", "notice_delivery", "test"})
-"""Options that the contract has and this server doesn't."""
-
-_NO_REPORT = frozenset({ExplainLevel.EXPLAIN_LEVEL_UNSPECIFIED, ExplainLevel.EXPLAIN_LEVEL_NONE})
-
 OnReply: TypeAlias = Callable[[Reply], None]
 
 
@@ -63,7 +55,7 @@ class Auctions(Protocol):
         on_reply: OnReply | None = None,
         session: Session | None = None,
         options: AuctionOptions | None = None,
-    ) -> AuctionRun:
+    ) -> Answer:
         """One auction.
 
         Args:
@@ -71,7 +63,7 @@ class Auctions(Protocol):
             time_remaining: seconds until its answer is of no use; None: as the request says.
             on_reply: is told of each bidder's reply as it comes; never after the end of `run`.
             session: that it belongs to.
-            options: what its caller wants besides; for the record that the server keeps.
+            options: what its caller wants besides.
 
         Raises:
             XspError: the auction can't be run.
@@ -99,19 +91,15 @@ class BidStreams:
         self,
         auctions: Auctions,
         clock: Callable[[], float] = time.monotonic,
-        origin: Origin | None = None,
     ) -> None:
         """Takes what the streams need.
 
         Args:
             auctions: runs them.
             clock: seconds, monotonic; by it items have their time.
-            origin: what records say of this server, and reports of its rules; None: reports don't
-                name the rules, and an item that wants its record is refused.
         """
         self._auctions = auctions
         self._clock = clock
-        self._origin = origin
         self._open: set[_BidStream] = set()
         self._running: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -128,7 +116,7 @@ class BidStreams:
         """
         if self._draining:
             raise _stopping()
-        bids = _BidStream(stream, self._auctions, self._clock, self._origin, self._spawn)
+        bids = _BidStream(stream, self._auctions, self._clock, self._spawn)
         self._open.add(bids)
         try:
             await bids.run()
@@ -161,15 +149,12 @@ class _BidStream:
         stream: Stream,
         auctions: Auctions,
         clock: Callable[[], float],
-        origin: Origin | None,
         spawn: Callable[[Coroutine[None, None, None]], None],
     ) -> None:
         self._stream = stream
         self._gate: Gate = stream.gate
         self._auctions = auctions
         self._clock = clock
-        self._origin = origin
-        self._unbuilt = UNBUILT if origin else UNBUILT | {"record"}
         self._spawn = spawn
         # Of the stream's metadata an item has the trace; its request_id is its own.
         self._metadata = [entry for entry in stream.metadata if entry[0] != REQUEST_ID]
@@ -265,8 +250,6 @@ class _BidStream:
             raise _stopping()
         if not item.HasField("bid_request"):
             raise MissingField("bid_request", "the OpenRTB request to run")
-        if item.HasField("options"):
-            refuse_unbuilt(item.options, self._unbuilt)
         if not item.HasField("timeout"):
             return self._deadline
         seconds = item.timeout.seconds + item.timeout.nanos / 1e9
@@ -296,25 +279,14 @@ class _BidStream:
         told = item.session if item.HasField("session") else None
         session = open_session(told, self._metadata, request)
         on_reply = self._partial(item.id) if options and options.partial_results else None
-        run = await self._auctions.run(request, remaining, on_reply, session, options)
-        result = {"id": item.id, "bid_response": run.response}
-        if options is not None:
-            result |= self._explain(run, options, session)
-        return result
-
-    def _explain(
-        self, run: AuctionRun, options: AuctionOptions, session: Session
-    ) -> Iterator[tuple[str, Message]]:
-        """Report and record, as far as they are asked for."""
-        if options.explain not in _NO_REPORT:
-            told = report(run, run.auction_id, options.explain)
-            if self._origin is not None:
-                told.rules_digest = rules_in_force(run.rules, self._origin.form).digest
-            yield "report", told
-        if options.record and self._origin is not None:
-            full = report(run, run.auction_id, ExplainLevel.EXPLAIN_LEVEL_FULL)
-            message = session.to_message()
-            yield "record", record(run, full, self._origin, session=message, options=options)
+        answer = await self._auctions.run(request, remaining, on_reply, session, options)
+        return {
+            "id": item.id,
+            "bid_response": answer.response,
+            "report": answer.report,
+            "record": answer.record,
+            "notices": answer.notices,
+        }
 
     def _partial(self, item_id: str) -> OnReply:
         """Hands on the replies that have bids."""
@@ -369,20 +341,6 @@ def _check_id(item_id: str, in_flight: set[str]) -> None:
     size = len(item_id.encode())
     if size > MAX_ID_BYTES:
         raise InvalidField("id", f"expected at most {MAX_ID_BYTES} bytes, got {size}")
-
-
-def refuse_unbuilt(options: AuctionOptions, unbuilt: Collection[str] = UNBUILT) -> None:
-    """What the contract offers and this server doesn't is refused, never ignored.
-
-    Raises:
-        NotBuilt: one of `unbuilt` is asked for.
-    """
-    for field, _ in options.ListFields():
-        if field.name in unbuilt:
-            raise NotBuilt(
-                f"options.{field.name} is in the contract but not built yet; leave it out",
-                what=f"options.{field.name}",
-            )
 
 
 def _failure(item_id: str, error: XspError) -> Mapping[str, Any]:

@@ -76,10 +76,14 @@ class FanOut:
             if skipped.reason is NotAsked.NO_TIME
         ]
 
-    async def close(self) -> None:
-        """Waits for late calls, each bounded by its limit, then closes every bidder."""
+    async def drain(self) -> None:
+        """Waits for late calls, each bounded by its limit."""
         while self._out:
             await asyncio.wait(self._out)
+
+    async def close(self) -> None:
+        """Waits for late calls, then closes every bidder."""
+        await self.drain()
         await asyncio.gather(*(bidder.close() for bidder in self._bidders.values()))
 
 
