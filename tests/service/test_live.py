@@ -240,9 +240,10 @@ async def test_sighup_and_a_changed_file_reach_a_running_server(tmp_path, sample
     listen = f"unix:{tmp_path}/xsp.sock"
 
     def write(name):
-        text = f'[server]\nlisten = "{listen}"\n[[bidders]]\ntype = "simulated"\nname = "one"\nseat = "{name}"\n'
+        server = f'[server]\nlisten = "{listen}"\n'
+        bidders = f'[[bidders]]\ntype = "simulated"\nname = "one"\nseat = "{name}"\nprice = 9.0\n'
         new = tmp_path / "new"
-        new.write_text(text + "price = 9.0\nseed = 7\nlatency_ms = 0\n")
+        new.write_text(server + bidders)
         new.replace(file)
 
     write("first")
