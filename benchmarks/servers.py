@@ -1,6 +1,7 @@
 """Servers to measure, each in a process of its own on uvloop, and what they use."""
 
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -8,10 +9,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 BID_METHOD = "/xsp.bid.v1.BidService/Bid"
 STREAM_METHOD = "/xsp.bid.v1.BidService/StreamBids"
+BARE_METHOD = "/xsp.bid.v1.BidService/Bare"
+"""A stream that answers each message with fixed bytes; only the far side of a benchmark has it."""
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -57,6 +61,36 @@ async def echo(answer: bytes) -> AsyncIterator[Process]:
         file.flush()
         async with _started("echo.py", file.name) as process:
             yield process
+
+
+@asynccontextmanager
+async def far_side(imps: int) -> AsyncIterator[tuple[str, str]]:
+    """Bidders that answer to requests of so many imps; their HTTP URL and gRPC address."""
+    async with _started("far_side.py", str(imps)) as process:
+        http_url, grpc_address = process.address.split()
+        yield http_url, grpc_address
+
+
+@asynccontextmanager
+async def exchange(bidders: list[dict[str, Any]]) -> AsyncIterator[Process]:
+    """XSP with these sections of bidders."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(json.dumps(bidders).encode())
+        file.flush()
+        async with _started("exchange.py", file.name) as process:
+            yield process
+
+
+@asynccontextmanager
+async def bare_exchange(  # noqa: PLR0913, PLR0917 - what it calls, and what goes in and out
+    kind: str, address: str, bidders: int, body: bytes, answer: bytes, folder: Path
+) -> AsyncIterator[Process]:
+    """The same calls without an exchange between; `folder` takes the messages."""
+    (folder / "body").write_bytes(body)
+    (folder / "answer").write_bytes(answer)
+    files = (str(folder / "body"), str(folder / "answer"))
+    async with _started("bare_exchange.py", kind, address, str(bidders), *files) as process:
+        yield process
 
 
 @asynccontextmanager
