@@ -10,7 +10,7 @@ from typing import Any
 from xsp.bid.v1 import notice_pb2 as pb
 from xsp.bid.v1.auction_options_pb2 import NoticeDelivery
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
-from xsp_server.auction import Result, macros
+from xsp_server.auction import BidVerdict, Result, macros
 from xsp_server.auction.fates import Fate
 from xsp_server.errors import XspError
 from xsp_server.upstream.notices import NoticeKind
@@ -28,7 +28,7 @@ FIELDS: Sequence[tuple[NoticeKind, Any]] = (
 """Which field of a bid has the URL; Any, as the stubs know the names as literals only."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one for every bid, and frozen takes twice as long
 class BidFacts:
     """What notices about one bid need.
 
@@ -87,31 +87,36 @@ def facts_of(
         result: what was decided.
         headers: makes what goes along with its notices; called if there is a URL to request.
     """
-    bids = []
-    for verdict in result.verdicts:
-        message = verdict.message
+    bids = [_facts_of_bid(result, verdict) for verdict in result.verdicts]
+    told = headers() if any([bid.urls for bid in bids]) else {}
+    return AuctionFacts(auction_id, result.request_id, bids, told)
+
+
+def _facts_of_bid(result: Result, verdict: BidVerdict) -> BidFacts:
+    message = verdict.message
+    urls, values = _NO_URLS, _NO_VALUES
+    if message.nurl or message.burl or message.lurl:
         urls = {kind: url for kind, name in FIELDS if (url := getattr(message, name))}
-        values: macros.Values = {}
         if any("${" in url for url in urls.values()):
             found = macros.find_values(result, verdict)
             values = {n: v for n, v in found.items() if any(n in url for url in urls.values())}
-        bids.append(
-            BidFacts(
-                bidder=verdict.bidder,
-                seat=verdict.seat,
-                imp=verdict.imp,
-                bid=verdict.bid,
-                path=verdict.facts.path,
-                won=verdict.fate is Fate.WON,
-                currency=verdict.bid_currency,
-                price=verdict.price,
-                urls=urls,
-                values=values,
-                win_gets_markup=win_gets_markup(message),
-            )
-        )
-    told = headers() if any(bid.urls for bid in bids) else {}
-    return AuctionFacts(auction_id, result.request_id, bids, told)
+    return BidFacts(
+        bidder=verdict.bidder,
+        seat=verdict.seat,
+        imp=verdict.imp,
+        bid=verdict.bid,
+        path=verdict.facts.path,
+        won=verdict.fate is Fate.WON,
+        currency=verdict.bid_currency,
+        price=verdict.price,
+        urls=urls,
+        values=values,
+        win_gets_markup=bool(urls) and win_gets_markup(message),
+    )
+
+
+_NO_URLS: Mapping[NoticeKind, str] = {}
+_NO_VALUES: macros.Values = {}
 
 
 def win_gets_markup(bid: BidResponse.Bid) -> bool:
@@ -173,7 +178,8 @@ class LedgerBid:
     @property
     def weight(self) -> int:
         """How many bids it counts for: one for each started KiB of its URLs."""
-        return 1 + sum(map(len, self.facts.urls.values())) // 1024
+        urls = self.facts.urls
+        return 1 + sum(map(len, urls.values())) // 1024 if urls else 1
 
     def note(self, kind: NoticeKind, action: Action) -> None:
         """Notes what was told of it; after a loss nothing else can be, so the rest goes."""

@@ -7,11 +7,15 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, ClassVar, TypeAlias
 
 import grpc
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from pydantic import BaseModel, Field
 
-from xsp.bid.v1.bid_service_pb2 import StreamBidsItem, StreamBidsResponse, StreamBidsResult
+from xsp.bid.v1.bid_service_pb2 import (
+    StreamBidsItem,
+    StreamBidsRequest,
+    StreamBidsResponse,
+    StreamBidsResult,
+)
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_server.openrtb.reply import Outcome
@@ -295,26 +299,19 @@ def _response(result: StreamBidsResult) -> BidResponse:
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
-_ITEMS_TAG = b"\x0a"  # StreamBidsRequest.items, field 1
-_BID_REQUEST_TAG = b"\x12"  # StreamBidsItem.bid_request, field 2
 
+def _field(tag: bytes, value: bytes) -> bytes:
+    """A field that holds text or a message: its tag, its length and its bytes.
 
-def _item(ask_id: str, ask: Ask) -> bytes:
-    """A StreamBidsItem without its timeout.
-
-    A field that holds a message is its tag, its length and its bytes. So the request goes in as
-    encoded already, once for all bidders that see the same.
+    Items are put together by hand: most of their bytes are the request, which is encoded once for
+    all bidders that see the same, and messages around it would copy and encode it for each.
     """
-    head = StreamBidsItem(id=ask_id, session=_session(ask)).SerializeToString()
-    return b"".join((head, _BID_REQUEST_TAG, _varint(len(ask.protobuf)), ask.protobuf))
+    return b"%b%b%b" % (tag, _varint(len(value)), value)
 
 
-def _timed(item: bytes, seconds: float) -> bytes:
-    """The item with what is left of its time, as part of a message: fields come in any order."""
-    timeout = Duration()
-    timeout.FromMicroseconds(max(round(seconds * 1e6), 1))
-    tail = StreamBidsItem(timeout=timeout).SerializeToString()
-    return b"".join((_ITEMS_TAG, _varint(len(item) + len(tail)), item, tail))
+def _tag(message: type[Message], name: str) -> bytes:
+    """What a field begins with: its number, and that a length follows."""
+    return _varint(message.DESCRIPTOR.fields_by_name[name].number << 3 | 2)
 
 
 def _varint(number: int) -> bytes:
@@ -327,22 +324,45 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-def _session(ask: Ask) -> SessionContext | None:
+_ITEMS = _tag(StreamBidsRequest, "items")
+_ID = _tag(StreamBidsItem, "id")
+_BID_REQUEST = _tag(StreamBidsItem, "bid_request")
+_TIMEOUT = _tag(StreamBidsItem, "timeout")
+_SESSION = _tag(StreamBidsItem, "session")
+_SESSION_FIELDS = {
+    "x-request-id": _tag(SessionContext, "request_id"),
+    "traceparent": _tag(SessionContext, "traceparent"),
+    "tracestate": _tag(SessionContext, "tracestate"),
+    "accept-language": _tag(SessionContext, "language"),
+    "referer": _tag(SessionContext, "referrer"),
+}
+"""Where a session's metadata goes in its message."""
+
+
+def _item(ask_id: str, ask: Ask) -> bytes:
+    """A StreamBidsItem without its timeout."""
+    return b"%b%b%b" % (
+        _field(_ID, ask_id.encode()),
+        _session(ask),
+        _field(_BID_REQUEST, ask.protobuf),
+    )
+
+
+def _timed(item: bytes, seconds: float) -> bytes:
+    """The item with what is left of its time, as part of a message: fields come in any order."""
+    whole, micros = divmod(max(round(seconds * 1e6), 1), 1_000_000)
+    # Duration: seconds is field 1, nanos field 2, both varints.
+    duration = b"\x08%b\x10%b" % (_varint(whole), _varint(micros * 1000))
+    return _field(_ITEMS, item + _field(_TIMEOUT, duration))
+
+
+def _session(ask: Ask) -> bytes:
     """The session of an ask: an item has no metadata of its own, so it goes in as a message."""
     if ask.session is None and not ask.headers:
-        return None
-    session = SessionContext()
-    for name, value in session_metadata(ask):
-        field = _SESSION_FIELDS.get(name)
-        if field is not None:
-            setattr(session, field, value)
-    return session
-
-
-_SESSION_FIELDS = {
-    "x-request-id": "request_id",
-    "traceparent": "traceparent",
-    "tracestate": "tracestate",
-    "accept-language": "language",
-    "referer": "referrer",
-}
+        return b""
+    fields = [
+        _field(tag, value.encode())
+        for name, value in session_metadata(ask)
+        if (tag := _SESSION_FIELDS.get(name)) is not None
+    ]
+    return _field(_SESSION, b"".join(fields))
