@@ -27,6 +27,9 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter, buf lint, format and b
 bench: $(VENV)/.dev ## Measure against a floor or a peer in the same run; JSON goes to bench-results/
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
+mutation: $(VENV)/.dev ## Change the auction's code a little at a time: which changes does no test see?
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m mutation $(ARGS)
+
 proto: $(VENV)/.tools ## Generate the Python stubs into gen/
 	$(BIN)/python hatch_build.py
 
@@ -60,4 +63,4 @@ $(VENV)/.dev: $(VENV)/.tools hatch_build.py $(PROTOS)
 	@$(PIP) --no-build-isolation -e '.[server,dev]'
 	@touch $(VENV)/.server $@
 
-.PHONY: run test lint bench proto format clean help
+.PHONY: run test lint bench mutation proto format clean help

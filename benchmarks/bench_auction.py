@@ -4,19 +4,22 @@ Replies are messages already; what is timed is judging, deciding, pricing and bu
 """
 
 import random
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import harness
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
-from xsp_server.auction import build_response
+from xsp_server.auction import Rules, build_response
 from xsp_server.auction import run as run_auction
 from xsp_server.openrtb.reply import Outcome, Reply
 
 BIDDERS = (1, 5, 20, 50)
 BIDS_EACH = 3
-FLAT_PODS = 40
+PODS_EACH = 100
+DEALS_FIRST = Rules.from_mapping({"deal_policy": "deals_first"})
 
 REQUEST = BidRequest(
     id="r",
@@ -39,13 +42,12 @@ def run() -> dict[str, Any]:
     }
     pod, bids = _pod(slots=12, bids=60)
     candidates["pod of 12 slots, 60 bids"] = _auction(pod, bids)
-    candidates["the same, flat prices, two categories a bid"] = _auction(*_flat_pod())
     dynamic, bids = _dynamic_pod(bids=60)
     candidates["dynamic pod of 180 s, 60 bids"] = _auction(dynamic, bids)
     timings = harness.compare(candidates, rounds=15)
     return {
         "bids_each": BIDS_EACH,
-        "flat_pods_cut_off": _flat_pods_cut_off(),
+        "pods": {name: _time_pods(kind) for name, kind in KINDS.items()},
         "us": {
             name: {"median": t.median * 1e6, "p10": t.p10 * 1e6, "p90": t.p90 * 1e6}
             for name, t in timings.items()
@@ -59,8 +61,10 @@ def table(figures: dict[str, Any]) -> str:
     for name, us in figures["us"].items():
         spread = f"p10 {us['p10']:8.1f}   p90 {us['p90']:8.1f}"
         lines.append(f"  {name:44} median {us['median']:8.1f} us   {spread}")
-    cut_off = f"{figures['flat_pods_cut_off']} of {FLAT_PODS}"
-    lines.append(f"  pods of flat prices whose search was cut off, their gap told: {cut_off}")
+    lines.append(f"pods of 60 bids, {PODS_EACH} of each kind: CPU time of the auction")
+    for name, ms in figures["pods"].items():
+        spread = f"p90 {ms['p90']:5.1f}   max {ms['max']:5.1f}   cut off {ms['cut_off']}"
+        lines.append(f"  {name:44} median {ms['median']:5.1f} ms   {spread}")
     return "\n".join(lines)
 
 
@@ -103,22 +107,91 @@ def _pod(slots: int, bids: int) -> tuple[BidRequest, list[Reply]]:
     return request, [_pod_bids(bids, [f"s{slot}" for slot in range(slots)])]
 
 
-def _flat_pod(seed: int = 0) -> tuple[BidRequest, list[Reply]]:
-    """The hardest kind known: prices tell bids hardly apart, and each shares two categories."""
-    request, [reply] = _pod(slots=12, bids=60)
-    rng = random.Random(seed)
-    assert reply.response is not None
-    for place, bid in enumerate(reply.response.seatbid[0].bid):
-        bid.price = 10 + rng.randrange(3)
-        bid.adomain[:] = [f"brand{place}.example.com"]
-        bid.cat[:] = [f"IAB{category}" for category in rng.sample(range(1, 20), 2)]
-        bid.dur = 15
-    return request, [reply]
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Pods of 60 bids; hard where prices tell bids hardly apart, and each shares categories.
+
+    Attributes:
+        dynamic: whether the pod is one break instead of 12 slots.
+        prices: that bids have.
+        categories: how many of 19 a bid has.
+        seconds: durations that bids have.
+        brands: how many advertisers there are; None: each bid has its own.
+        ends: `slotinpod` of bids.
+        deals: that bids name; empty: none.
+    """
+
+    dynamic: bool = False
+    prices: tuple[float, ...] = (10, 11, 12)
+    categories: tuple[int, ...] = (2,)
+    seconds: tuple[int, ...] = (15,)
+    brands: int | None = None
+    ends: tuple[int, ...] = (0,)
+    deals: tuple[str, ...] = ("",)
+
+    def pod(self, rng: random.Random) -> tuple[BidRequest, list[Reply]]:
+        """One of them."""
+        request, [reply] = _dynamic_pod(bids=60) if self.dynamic else _pod(slots=12, bids=60)
+        for imp in request.imp:
+            imp.video.slotinpod = 2 if any(self.ends) else 0
+            imp.pmp.deals.add(id="first")
+            imp.pmp.deals.add(id="guaranteed", guar=1)
+        assert reply.response is not None
+        for place, bid in enumerate(reply.response.seatbid[0].bid):
+            bid.price = rng.choice(self.prices)
+            brand = place if self.brands is None else rng.randrange(self.brands)
+            bid.adomain[:] = [f"brand{brand}.example.com"]
+            categories = rng.sample(range(1, 20), rng.choice(self.categories))
+            bid.cat[:] = [f"IAB{category}" for category in categories]
+            bid.dur = rng.choice(self.seconds)
+            bid.slotinpod = rng.choice(self.ends)
+            bid.dealid = rng.choice(self.deals)
+        return request, [reply]
 
 
-def _flat_pods_cut_off() -> int:
-    results = (run_auction(*_flat_pod(seed)) for seed in range(FLAT_PODS))
-    return sum(not result.pods[0].exact for result in results)
+SPREAD = (6, 10, 15, 20, 30)
+USUAL = tuple(n / 100 for n in range(100, 3000))
+KINDS = {
+    "12 slots, usual prices, 1 category a bid": Kind(
+        prices=USUAL, categories=(1,), seconds=SPREAD, brands=25
+    ),
+    "180 s, usual prices, 1 category a bid": Kind(
+        dynamic=True, prices=USUAL, categories=(1,), seconds=SPREAD, brands=25
+    ),
+    "12 slots, flat prices, 2 categories a bid": Kind(),
+    "12 slots, flat prices, 3 categories": Kind(categories=(3,)),
+    "12 slots, flat prices, 1 to 3 categories": Kind(categories=(1, 2, 3)),
+    "12 slots, flat prices, 25 advertisers": Kind(brands=25),
+    "12 slots, flat prices, deals": Kind(deals=("", "", "first", "guaranteed")),
+    "12 slots, close prices": Kind(prices=tuple(n / 100 for n in range(1000, 1030))),
+    "12 slots, equal prices, two durations": Kind(prices=(10,), seconds=(15, 30)),
+    "180 s, flat prices, 2 categories a bid": Kind(dynamic=True, seconds=SPREAD),
+    "180 s, flat prices, 3 categories": Kind(dynamic=True, seconds=SPREAD, categories=(3,)),
+    "180 s, flat prices, end slots": Kind(dynamic=True, seconds=SPREAD, ends=(0, 0, 0, 1, -1, 2)),
+    "180 s, flat prices, no categories": Kind(dynamic=True, seconds=SPREAD, categories=(0,)),
+    "180 s, equal prices": Kind(dynamic=True, seconds=SPREAD, prices=(10,)),
+}
+
+
+def _time_pods(kind: Kind) -> dict[str, float]:
+    """Milliseconds of the better of two runs of each pod."""
+    taken, cut_off = [], 0
+    for seed in range(PODS_EACH):
+        request, replies = kind.pod(random.Random(seed))
+        runs = []
+        for _ in range(2):
+            started = time.process_time()
+            result = run_auction(request, replies, DEALS_FIRST)
+            runs.append(time.process_time() - started)
+        taken.append(min(runs) * 1e3)
+        cut_off += not result.pods[0].exact
+    timing = harness.timing(taken)
+    return {
+        "median": timing.median,
+        "p90": timing.p90,
+        "max": max(taken),
+        "cut_off": cut_off,
+    }
 
 
 def _dynamic_pod(bids: int) -> tuple[BidRequest, list[Reply]]:

@@ -33,6 +33,7 @@ from xsp_server.upstream.groups import GroupSettings
 from xsp_server.upstream.guard import GuardSettings
 from xsp_server.upstream.notices import NoticeSettings
 from xsp_server.upstream.transport import UpstreamConfig
+from xsp_server.vast.resolver import ResolverSettings
 
 ENV_PREFIX = "XSP_"
 
@@ -111,6 +112,20 @@ class AuctionSettings(Section):
     """Whether the answer lists in `ext.seatnonbid` who did not bid and which bids were refused."""
 
 
+class VastSettings(ResolverSettings):
+    """VastService: what following a chain may cost at most, and how its documents are fetched."""
+
+    max_cache_bytes: Annotated[int, Field(ge=0)] = 16 * 1024 * 1024
+    """Bytes of documents kept for calls that may share them; HTTP caching says for how long. 0:
+    none are kept."""
+    max_connections: Annotated[int, Field(ge=1, le=10_000)] = 256
+    """Connections open at once, to all hosts."""
+    host_connections: Annotated[int, Field(ge=1, le=1_000)] = 16
+    """Connections open at once to one host."""
+    host_waiting: Annotated[int, Field(ge=0, le=100_000)] = 1_000
+    """Fetches that may wait for one of the latter; one more fails at once."""
+
+
 class RecordSettings(Section):
     """Records of auctions, to be run again by `xsp replay`. They hold personal data."""
 
@@ -138,6 +153,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     auction: AuctionSettings = AuctionSettings()
     record: RecordSettings = RecordSettings()
+    vast: VastSettings = VastSettings()
     notices: NoticeSettings = NoticeSettings()
     guard: GuardSettings = GuardSettings()
     rules: dict[str, Any] = {}

@@ -181,3 +181,14 @@ def test_a_bid_without_markup_gets_none():
     bid = BidResponse.Bid(nurl="n")
     macros.fill_bid(bid, VALUES)
     assert not bid.HasField("adm")
+
+
+def test_only_the_macros_of_the_texts_are_worked_out_where_texts_are_told(two_bids):
+    verdict = next(verdict for verdict in two_bids.verdicts if verdict.key == "a/0")
+    texts = ["https://x.example/?p=${AUCTION_PRICE:B64}&i=${AUCTION_IMP_ID}", "${NO_MACRO} plain"]
+    found = macros.find_values(two_bids, verdict, texts=texts)
+    every = macros.find_values(two_bids, verdict)
+    assert found == {name: every[name] for name in ("AUCTION_PRICE", "AUCTION_IMP_ID")}
+    assert [macros.fill(text, found) for text in texts] == [
+        macros.fill(text, every) for text in texts
+    ]

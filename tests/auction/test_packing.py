@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from xsp_server.auction.packing import Ad, Break, pack
+from xsp_server.auction.packing import Ad, Break, pack, relaxation
 
 
 def fits(ads, breaks, chosen):
@@ -75,6 +75,40 @@ def test_forced_ads_are_in_the_best_packing_that_has_them(start):
         assert (packing and packing.chosen) == best_of_all(ads, breaks, forced), f"seed {seed}"
 
 
+def test_prices_that_are_off_change_nothing_but_the_time(monkeypatch):
+    """Prices only bound what packings are worth; here they come from two steps instead of all."""
+    monkeypatch.setattr(relaxation, "_MOST_STEPS", 2)
+    for seed in range(100):
+        ads, breaks = small_case(random.Random(seed))
+        assert pack(ads, breaks, limit=100_000).chosen == best_of_all(ads, breaks), f"seed {seed}"
+
+
+def hard_case(chance):
+    """Values tell ads hardly apart, each shares labels of one family, some are the same."""
+    breaks = chance.choice(([], [Break(chance.choice((30, 45, 60)), chance.choice((2, 3, 9)))]))
+    each, values = chance.choice((1, 2, 2, 3)), chance.choice(((10,), (10, 11, 12)))
+    ads = []
+    for _ in range(chance.randrange(5, 11)):
+        labels = sum(1 << label for label in chance.sample(range(7), each))
+        room = 0 if breaks and chance.random() < 0.8 else None
+        if room is None:
+            labels |= 1 << chance.randrange(7, 11)
+        rank_class = chance.choice((0, 0, 0, 2))
+        ads.append(Ad(rank_class, chance.choice(values), chance.choice((10, 15)), labels, room))
+        if chance.random() < 0.2:
+            ads.append(ads[-1])
+    return ads[:10], breaks, [(1 << 7) - 1]
+
+
+@pytest.mark.parametrize("start", range(0, 600, 100))
+def test_hard_packings_equal_the_best_of_all(start):
+    for seed in range(start, start + 100):
+        ads, breaks, families = hard_case(random.Random(seed))
+        packing = pack(ads, breaks, 100_000, families=families)
+        assert packing.exact
+        assert packing.chosen == best_of_all(ads, breaks), f"seed {seed}"
+
+
 def large_case(chance, *, values):
     """60 ads of 20 advertisers for one break of 12."""
     ads = [
@@ -96,6 +130,17 @@ def places_case(chance, *, values):
     return [Ad(0, values(chance), 15, held) for held in labels], []
 
 
+def categories_case(chance, *, values, each, room):
+    """60 ads, each of some of 19 categories, for 12 places or for a break."""
+    ads = []
+    for n in range(60):
+        labels = sum(1 << label for label in chance.sample(range(19), each))
+        if room is None:
+            labels |= 1 << 19 + n % 12
+        ads.append(Ad(0, values(chance), chance.choice((6, 10, 15, 20, 30)), labels, room))
+    return ads, [] if room is None else [Break(180, 12)], [(1 << 19) - 1]
+
+
 def any_value(chance):
     return chance.randrange(100, 3000)
 
@@ -112,6 +157,45 @@ def test_pods_of_60_bids_and_12_slots_are_searched_to_the_end(case, values):
         packing = pack(ads, breaks, limit=20_000)
         assert packing.exact
         assert fits(ads, breaks, packing.chosen)
+
+
+def one_value(_chance):
+    return 10
+
+
+@pytest.mark.parametrize("values", [few_values, one_value])
+@pytest.mark.parametrize("each", [2, 3])
+@pytest.mark.parametrize("room", [None, 0])
+def test_hard_pods_of_60_bids_are_searched_to_the_end(values, each, room):
+    for seed in range(10):
+        ads, breaks, families = categories_case(
+            random.Random(seed), values=values, each=each, room=room
+        )
+        packing = pack(ads, breaks, 20_000, families=families)
+        assert packing.exact
+        assert fits(ads, breaks, packing.chosen)
+
+
+def test_families_change_the_time_and_nothing_else():
+    """Within few steps the search ends only where the bundles of two categories are counted."""
+    ads, breaks, families = categories_case(random.Random(0), values=few_values, each=2, room=None)
+    known = pack(ads, breaks, 1000, families=families)
+    assert known.exact
+    assert not pack(ads, breaks, 1000).exact
+    assert pack(ads, breaks, 1_000_000).chosen == known.chosen
+
+
+def test_ads_that_are_the_same_are_taken_in_their_order():
+    ads = [Ad(0, 10, 15, 0, 0)] * 400
+    packing = pack(ads, [Break(600, 100)], limit=1000)
+    assert packing.exact
+    assert packing.chosen == tuple(range(40))
+
+
+def test_an_ad_that_never_fits_is_left_out():
+    ads = [Ad(0, 99, 60, 0, 0), Ad(0, 1, 30, 0, 0)]
+    assert pack(ads, [Break(30, 2)], 100).chosen == (1,)
+    assert pack(ads, [Break(30, 2)], 100, forced=[0]) is None
 
 
 def test_a_search_cut_short_is_honest():

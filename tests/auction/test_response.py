@@ -1,5 +1,9 @@
 """The answer to the request, and answers judged one at a time."""
 
+import sys
+
+import pytest
+
 from auction.small import reply
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp_server.auction import Rules, WinnerDetermination, build_response, run
@@ -96,3 +100,15 @@ def test_one_response_in_hand_may_have_none():
 def test_the_rules_hold_for_a_response_in_hand():
     rules = Rules.from_mapping({"require_adomain": True})
     assert WinnerDetermination(rules).determine_winner(reply("a", {}).response, TWO_IMPS) is None
+
+
+@pytest.mark.parametrize(("price", "sent"), [(1.8e302, 2.7e304), (1e308, sys.float_info.max)])
+def test_a_price_beyond_all_sense_costs_nobody_the_auction(price, sent):
+    request = BidRequest(id="req", at=1, cur=["USD", "JPY"], imp=[{"id": "1", "banner": {}}])
+    rules = Rules.from_mapping({"rates": {"JPY": {"USD": 150}}})
+    replies = [reply("a", {"price": price}, cur="JPY"), reply("b", {"price": 2})]
+    result = run(request, replies, rules)
+    [winner] = result.winners
+    assert winner.bidder == "a"
+    [seatbid] = build_response(request, result, fill_macros=True).seatbid
+    assert seatbid.bid[0].price == sent

@@ -151,3 +151,14 @@ RATES = {
 )
 def test_a_rate_is_direct_or_inverse_or_through_one_currency(base, quote, rate):
     assert find_rate(RATES, base, quote) == rate
+
+
+def test_rules_with_a_deadline_are_the_same_rules_but_for_it():
+    rules = Rules.from_mapping(FULL)
+    assert rules.with_deadline(75.5) == replace(rules, deadline_ms=75.5)
+    assert rules.deadline_ms == 120
+
+
+def test_a_deadline_below_0_is_refused():
+    with pytest.raises(ConfigError, match="deadline_ms: got -1; expected at least 0"):
+        Rules().with_deadline(-1)

@@ -3,8 +3,8 @@
 import json
 import os
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ class Vector:
     replies: tuple[Reply, ...]
     rules: auction.Rules
     expected: dict[str, Any]
+    asked: dict[str, list[str]] = field(default_factory=dict)
 
     def shuffled(self, chance: random.Random) -> "Vector":
         """The same auction with replies, seatbids and bids in another order."""
@@ -34,7 +35,11 @@ class Vector:
         return replace(self, replies=tuple(_shuffled(reply, chance) for reply in replies))
 
     def run(self) -> auction.Result:
-        return auction.run(self.request, self.replies, self.rules)
+        return auction.run(self.request, self.replies, self.rules, self.asked)
+
+    def found(self) -> dict[str, Any]:
+        """What comes out, in the form of `expected`."""
+        return outcome(self.run(), self.expected.keys())
 
 
 def files() -> Iterator[Path]:
@@ -53,11 +58,12 @@ def read(path: Path) -> Vector:
         replies=tuple(map(_reply, data["replies"])),
         rules=auction.Rules.from_mapping(data["rules"]),
         expected=data["expected"],
+        asked={reply["bidder"]: reply["asked"] for reply in data["replies"] if "asked" in reply},
     )
 
 
-def outcome(result: auction.Result) -> dict[str, Any]:
-    """A result in the form of a vector's `expected`."""
+def outcome(result: auction.Result, wanted: Collection[str] = ()) -> dict[str, Any]:
+    """A result in the form of a vector's `expected`, with what only some vectors tell if wanted."""
     found = {
         "winners": [_winner(winner) for winner in result.winners],
         "fates": {key: str(fate) for key, fate in result.fates.items()},
@@ -67,6 +73,10 @@ def outcome(result: auction.Result) -> dict[str, Any]:
     }
     if result.pods:
         found["revenue_micros"] = dict(result.revenue_micros)
+    if "basis" in wanted:
+        found["basis"] = {winner.verdict.key: str(winner.basis) for winner in result.winners}
+    if "rules" in wanted:
+        found["rules"] = {verdict.key: verdict.rule_id for verdict in result.verdicts}
     return found
 
 

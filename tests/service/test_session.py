@@ -281,9 +281,18 @@ def test_a_view_is_worked_out_once_and_only_if_a_transport_asks():
 
     session = opened(MESSAGE)
     view = View(session, apply)
-    assert judged == []
+    assert dict(view.metadata())["x-request-id"] == "r-1"
+    assert judged == []  # of id and trace privacy takes nothing
     assert "Referer" not in view.headers(URL)
     view.took(URL, ["b=2; Path=/"])
-    assert dict(view.metadata())["x-request-id"] == "r-1"
     assert view.headers(URL)["Cookie"] == session.headers(URL)["Cookie"] == "a=1; b=2"
     assert len(judged) == 1
+
+
+def test_a_log_names_the_outer_session_again_when_the_inner_one_has_ended():
+    outer, inner = (opened(pb.SessionContext(request_id=name)) for name in ("outer", "inner"))
+    with logged(outer):
+        with logged(inner):
+            assert structlog.contextvars.get_contextvars()["request_id"] == "inner"
+        assert structlog.contextvars.get_contextvars()["request_id"] == "outer"
+    assert "request_id" not in structlog.contextvars.get_contextvars()

@@ -18,6 +18,7 @@ from xsp_server.upstream.fetch import (
     Fetched,
     FetchError,
     GuardedFetcher,
+    Obstacle,
     Redirect,
 )
 from xsp_server.upstream.guard import AddressGuard, GuardSettings
@@ -135,6 +136,20 @@ async def test_headers_go_along():
         await get(f"http://127.0.0.1:{port}/", headers=headers)
     assert b"X-Device-IP: 192.0.2.7\r\n" in heard[0]
     assert b"User-Agent: TV/1.0\r\n" in heard[0]
+
+
+async def test_headers_that_frame_a_request_are_our_own():
+    heard = []
+    async with spoken(b"HTTP/1.1 204 No Content\r\n\r\n", heard=heard) as port:
+        headers = {
+            "host": "b",
+            "Content-Length": "5",
+            "Transfer-Encoding": "chunked",
+            "accept": "a",
+        }
+        await get(f"http://127.0.0.1:{port}/", headers=headers)
+    head = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: xsp\r\naccept: a\r\n"
+    assert heard == [f"{head}Accept-Encoding: gzip, deflate\r\n\r\n".encode()]
 
 
 @pytest.mark.parametrize(
@@ -298,6 +313,13 @@ async def test_each_kind_of_redirect_is_followed(status):
         assert (await get(f"http://127.0.0.1:{port}/")).body == b"end"
 
 
+async def test_an_answer_comes_after_its_early_hints():
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    async with spoken(hints, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nad") as port:
+        answer = await get(f"http://127.0.0.1:{port}/")
+    assert (answer.status, answer.body) == (200, b"ad")
+
+
 @pytest.mark.parametrize(
     "answer", [{"status": 302}, {"status": 304}, {"status": 201, "headers": {"Location": "/x"}}]
 )
@@ -342,6 +364,73 @@ async def test_a_loop_of_redirects_ends_at_the_limit():
     assert str(error) == "4 redirects; expected 3 at most"
 
 
+async def test_a_caller_may_want_fewer_redirects_and_not_more():
+    handler = answers(status=302, headers={"Location": "/next"})
+    async with served(handler) as port:
+        fewer = await failed(f"http://127.0.0.1:{port}/", max_redirects=1)
+        more = await failed(f"http://127.0.0.1:{port}/", max_redirects=9)
+    assert (len(fewer.redirects), len(more.redirects)) == (2, 4)
+    assert fewer.reached.led_to == f"http://127.0.0.1:{port}/next"
+
+
+async def test_a_caller_may_stop_before_any_request():
+    handler = answers(status=302, headers={"Location": "/next"})
+    async with served(handler) as port:
+        left = [True, False]
+        error = await failed(f"http://127.0.0.1:{port}/", take=lambda: left.pop(0))
+        nothing = await failed(f"http://127.0.0.1:{port}/", take=lambda: False)
+    assert (error.failure, error.reached.requests) == (Failure.SPENT, 1)
+    assert error.reached.requested == f"http://127.0.0.1:{port}/"
+    assert (nothing.failure, nothing.sent, nothing.reached.requests) == (Failure.SPENT, False, 0)
+
+
+async def test_a_second_try_is_no_further_request():
+    asked = []
+    async with spoken() as port:
+        error = await failed(f"http://127.0.0.1:{port}/", take=lambda: not asked.append(1))
+    assert (len(asked), error.reached.requests) == (1, 1)
+
+
+async def test_what_an_unreachable_host_lacks_is_told(server_tls):
+    async def unknown(_host, _port):
+        raise OSError(-2, "Name or service not known")
+
+    async with served(answers(text="ad"), server_tls) as port:
+        url = f"https://tracker.example:{port}/"
+        tls = await failed(url, look_up=addresses(["127.0.0.1"]))
+    async with spoken() as port:
+        pass
+    connection = await failed(f"http://127.0.0.1:{port}/")
+    name = await failed("http://nobody.example/", look_up=unknown)
+    obstacles = [error.obstacle for error in (tls, connection, name)]
+    assert obstacles == [Obstacle.TLS, Obstacle.CONNECTION, Obstacle.NAME]
+
+
+async def test_hosts_without_calls_are_forgotten(monkeypatch):
+    monkeypatch.setattr("xsp_server.upstream.fetch.MAX_ORIGINS", 2)
+    arrived, leave = asyncio.Event(), asyncio.Event()
+
+    async def handler(request):
+        if request.path == "/wait":
+            arrived.set()
+            await leave.wait()
+        return web.Response(text=request.host)
+
+    async def anywhere(_host, _port):
+        return ["127.0.0.1"]
+
+    async with served(handler) as port, fetching(look_up=anywhere, host_waiting=0) as fetcher:
+        waits = fetcher.get(f"http://h.example:{port}/wait", timeout=5, max_bytes=99)
+        waiting = asyncio.ensure_future(waits)
+        await arrived.wait()
+        for name in "abch":
+            url = f"http://{name}.example:{port}/"
+            answer = await fetcher.get(url, timeout=5, max_bytes=99)
+            assert answer.body == f"{name}.example:{port}".encode()
+        leave.set()
+        assert (await waiting).body == f"h.example:{port}".encode()
+
+
 async def test_credentials_stay_with_the_host_that_they_were_meant_for():
     seen = []
 
@@ -372,7 +461,7 @@ class Jar:
         self.stored.append((url, list(set_cookie)))
 
 
-async def test_cookies_are_asked_for_each_url_and_told_of_each_answer():
+async def test_cookies_are_asked_for_each_url_and_told_of_each_that_is_set():
     sent = []
 
     async def handler(request):
@@ -389,7 +478,7 @@ async def test_cookies_are_asked_for_each_url_and_told_of_each_answer():
         await get(f"http://127.0.0.1:{port}/", cookies=jar)
     assert sent == [None, "id=7"]
     base = f"http://127.0.0.1:{port}"
-    assert jar.stored == [(f"{base}/", ["id=7", "b=8; Path=/x"]), (f"{base}/end", [])]
+    assert jar.stored == [(f"{base}/", ["id=7", "b=8; Path=/x"])]
 
 
 async def test_without_a_jar_no_cookie_comes_back():
@@ -707,6 +796,30 @@ async def test_a_host_is_called_by_so_many_at_once_and_no_more(limit, most):
         calls = [fetcher.get(f"http://127.0.0.1:{port}/", timeout=5, max_bytes=9) for _ in range(9)]
         assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
     assert max(seen) == most
+
+
+@pytest.mark.parametrize("waiting", [0, 3])
+async def test_calls_wait_for_a_place_at_a_host_up_to_a_number(waiting):
+    leave = asyncio.Event()
+
+    async def handler(_request):
+        await leave.wait()
+        return web.Response()
+
+    options = {"host_connections": 1, "host_waiting": waiting}
+    async with served(handler) as port, fetching(**options) as fetcher:
+        url = f"http://127.0.0.1:{port}/"
+        calls = [
+            asyncio.ensure_future(fetcher.get(url, timeout=5, max_bytes=9))
+            for _ in range(1 + waiting)
+        ]
+        await asyncio.sleep(0)  # all of them begin
+        with pytest.raises(FetchError) as caught:
+            await fetcher.get(url, timeout=5, max_bytes=9)
+        assert (caught.value.failure, caught.value.sent) == (Failure.BUSY, False)
+        leave.set()
+        assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
+        assert (await fetcher.get(url, timeout=5, max_bytes=9)).status == 200
 
 
 async def test_connections_are_kept_for_the_next_call():

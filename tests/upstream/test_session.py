@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import uuid
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.session.v1 import session_context_pb2 as pb
-from xsp_server.upstream.session import Consent, Device, Origin, Session, SessionContext, Unmade
+from xsp_server.upstream.session import (
+    Consent,
+    Device,
+    Origin,
+    Session,
+    SessionContext,
+    Unmade,
+    new_id,
+)
 from xsp_server.upstream.session_errors import InvalidField, TooManyItems
 
 NOW = 1_795_000_000_123_456_789
@@ -489,3 +498,29 @@ def test_whatever_a_caller_tells_headers_can_be_sent(referrer, language, tracepa
     for value in headers.values():
         assert value.isascii()
         assert value.isprintable()
+
+
+@pytest.mark.parametrize("metadata", [{}, {"traceparent": PARENT, "tracestate": "a=1"}])
+def test_metadata_of_an_unmade_context_is_that_of_the_context_made_later(metadata, origin):
+    session = Session(Unmade(metadata, REQUEST, origin), origin=origin)
+    before = dict(session.metadata())
+    context = session.context
+    assert before["x-request-id"] == context.request_id
+    assert before["traceparent"][:35] == context.traceparent[:35]
+    assert before.get("tracestate") == context.tracestate
+    assert dict(session.metadata()).keys() == before.keys()
+
+
+def test_an_unmade_context_is_made_of_one_draw_whatever_is_asked_first():
+    def context(first):
+        origin = Origin(clock=lambda: NOW, randbits=Draws())
+        unmade = Unmade({"x-request-id": "r-1"}, REQUEST, origin)
+        first(unmade)
+        return unmade.make()
+
+    assert context(Unmade.trace) == context(lambda _: None)
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_a_made_id_is_the_uuid_of_its_random_bits(bits):
+    assert new_id(lambda _: bits) == str(uuid.UUID(int=bits, version=4))

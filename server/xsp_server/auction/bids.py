@@ -115,8 +115,9 @@ class Bid:
         """An amount in the auction currency as its own currency and scale: rate and factor out."""
         if self.rate is None:
             raise ValueError(f"no rate for {self.currency}")
-        scale = self.rate * self.factor
-        return amount if scale == 1 else amount / scale
+        if self.rate is ONE and self.factor is ONE:
+            return amount
+        return amount / (self.rate * self.factor)
 
     @property
     def tie_order(self) -> TieOrder:
@@ -134,21 +135,26 @@ def read_bids(auction: AuctionTerms, reply: Reply) -> list[Bid]:
     response = reply.response
     if response is None:
         return []
-    shared = _SharedFacts(auction, reply, response)
-    return [
-        shared.read_bid(seat, group, (seatbid_index, bid_index), bid)
-        for seatbid_index, seatbid in enumerate(response.seatbid)
-        if seatbid.bid
-        for seat in (seatbid.seat if seatbid.HasField("seat") else None,)
-        for group in (shared.read_group(seatbid, seat) if seatbid.group else None,)
-        for bid_index, bid in enumerate(seatbid.bid)
-    ]
+    seatbids = [(seatbid, list(seatbid.bid)) for seatbid in response.seatbid]
+    ids = [bid.id for _, sent in seatbids for bid in sent]
+    if not ids:
+        return []
+    shared = _SharedFacts(auction, reply, response, ids)
+    bids: list[Bid] = []
+    for seatbid_index, (seatbid, sent) in enumerate(seatbids):
+        seat = seatbid.seat if seatbid.HasField("seat") else None
+        group = shared.read_group(sent, seat) if seatbid.group and sent else None
+        for bid_index, bid in enumerate(sent):
+            bids.append(shared.read_bid(seat, group, seatbid_index, bid_index, bid))
+    return bids
 
 
 class _SharedFacts:
     """What all bids of a reply have in common."""
 
-    def __init__(self, auction: AuctionTerms, reply: Reply, response: BidResponse) -> None:
+    def __init__(
+        self, auction: AuctionTerms, reply: Reply, response: BidResponse, ids: Sequence[str]
+    ) -> None:
         self.auction = auction
         self.response = response
         self.bidder = reply.bidder
@@ -156,57 +162,61 @@ class _SharedFacts:
         self.currency = response.cur or DEFAULT_CURRENCY
         self.rate = auction.rate(self.currency)
         self.adjustment = auction.adjustments.get(reply.bidder, ONE)
-        ids = [bid.id for seatbid in response.seatbid for bid in seatbid.bid]
         once = len(set(ids)) == len(ids)
         self.repeated_ids = () if once else {id_ for id_, n in Counter(ids).items() if n > 1}
 
-    def read_group(self, seatbid: BidResponse.SeatBid, seat: str | None) -> Group:
+    def read_group(self, bids: Sequence[BidResponse.Bid], seat: str | None) -> Group:
         """The group that the bids of a seatbid form."""
-        first = min(bid.id for bid in seatbid.bid)
+        first = min(bid.id for bid in bids)
         return Group(
-            frozenset(bid.impid for bid in seatbid.bid),
+            frozenset(bid.impid for bid in bids),
             (self.arrived_ms, self.bidder, seat is not None, seat or "", first),
         )
 
     def read_bid(
-        self, seat: str | None, group: Group | None, index: tuple[int, int], bid: BidResponse.Bid
+        self,
+        seat: str | None,
+        group: Group | None,
+        seatbid_index: int,
+        bid_index: int,
+        bid: BidResponse.Bid,
     ) -> Bid:
         """One bid, in the order in which its facts follow from each other."""
-        auction, deal, media_type, media, seconds, floor = (
-            self.auction,
-            None,
-            None,
-            None,
-            None,
-            None,
-        )
-        imp, markup = auction.imp(bid.impid), bid.adm
+        auction = self.auction
+        impid, dealid, markup, sent = bid.impid, bid.dealid, bid.adm, bid.price
+        imp = auction.imp(impid)
+        deal = media_type = media = seconds = floor = None
         if imp is not None:
-            deal = imp.deals.get(bid.dealid) if bid.dealid else None
+            deal = imp.deals.get(dealid) if dealid else None
             media_type = find_media_type(bid, imp, markup)
             media = imp.media.get(media_type) if media_type else None
-        if imp is not None and media is not None:
-            if media.lengths:
-                seconds = bid.dur if bid.HasField("dur") else media.lengths.assumed
-            floor = imp.floor_for(deal, media, seconds)
+            if media is not None:
+                if media.lengths:
+                    seconds = bid.dur if bid.HasField("dur") else media.lengths.assumed
+                floor = imp.floor_for(deal, media, seconds)
         factor = self.adjustment
-        if bid.dealid and not auction.rules.adjust_deal_bids:
+        if dealid and not auction.rules.adjust_deal_bids:
             factor = ONE
-        price = money.exact(bid.price) if 0 < bid.price < math.inf else None
+        price = money.exact(sent) if 0 < sent < math.inf else None
         net = _net(price, self.rate, factor)
-        at, value = _worth(auction, deal, net, floor)
+        at, value, rank_class = auction.auction_type, net, _OPEN
+        if deal is not None:
+            at, value = _worth(auction, deal, net, floor)
+            rank_class = _rank_class(auction, deal)
+        id_ = bid.id
         return Bid(
             auction,
             self.response,
             self.bidder,
             seat,
             self.arrived_ms,
-            *index,
+            seatbid_index,
+            bid_index,
             group,
             bid,
-            bid.id,
+            id_,
             markup,
-            bid.id in self.repeated_ids,
+            id_ in self.repeated_ids,
             self.currency,
             self.rate,
             factor,
@@ -219,7 +229,7 @@ class _SharedFacts:
             net,
             floor,
             at,
-            _rank_class(auction, deal),
+            rank_class,
             value,
         )
 
@@ -232,19 +242,20 @@ def find_media_type(bid: BidResponse.Bid, imp: ImpTerms, markup: str) -> MediaTy
     """
     if bid.HasField("mtype"):
         return _MEDIA_TYPES.get(bid.mtype)
-    offered = tuple(imp.media)
+    offered = imp.media
     if len(offered) == 1:
-        return offered[0]
+        return next(iter(offered))
     if bid.HasField("adm_native") or markup.lstrip().startswith("{"):
         return MediaType.NATIVE
     if _VAST_ELEMENT.search(markup):
         return MediaType.VIDEO if MediaType.VIDEO in offered else MediaType.AUDIO
     if markup:
         return MediaType.BANNER
-    return offered[0] if offered else None
+    return next(iter(offered), None)
 
 
 _MEDIA_TYPES = {int(media_type): media_type for media_type in MediaType}
+_OPEN = RankClass.OPEN  # which Python 3.11 takes 8 times as long to find
 
 
 def repriced(bid: Bid, price: Fraction) -> Bid:
@@ -294,11 +305,9 @@ def _worth(
     return at, net
 
 
-def _rank_class(auction: AuctionTerms, deal: DealTerms | None) -> RankClass:
-    if deal is None:
-        return RankClass.OPEN
+def _rank_class(auction: AuctionTerms, deal: DealTerms) -> RankClass:
     if deal.guaranteed:
         return RankClass.GUARANTEED
     if auction.rules.deal_policy is DealPolicy.DEALS_FIRST:
         return RankClass.DEAL
-    return RankClass.OPEN
+    return _OPEN

@@ -5,7 +5,7 @@ language); a list of what is blocked lets it pass. An empty list restricts nothi
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from xsp_server.auction.bids import Bid
@@ -18,9 +18,10 @@ from xsp_server.openrtb.matching import (
     language_range_in,
     primary_language_in,
 )
+from xsp_server.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Refusal:
     """Why a bid may not compete."""
 
@@ -273,6 +274,8 @@ _NAMES_NOT_ADDRESSES = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_NAMES_BEGIN = ("xmlns", "schemalocation", "<!doctype")
+"""How a match begins, in lower case."""
 
 
 def _not_secure(bid: Bid) -> Evidence | None:
@@ -297,10 +300,45 @@ def _insecure_part(markup: str) -> str | None:
     folded = markup.lower()
     if _INSECURE[0] not in folded and _INSECURE[1] not in folded:
         return None
-    rest = _NAMES_NOT_ADDRESSES.sub("", markup)
-    folded = rest.lower()
-    places = [place for mark in _INSECURE if (place := folded.find(mark)) >= 0]
-    return rest[min(places) : min(places) + 80] if places else None
+    names = _names(markup, folded)
+    rest = _without(names, folded) if markup.isascii() else _without(names, markup).lower()
+    places = [place for mark in _INSECURE if (place := rest.find(mark)) >= 0]
+    return _without(names, markup)[min(places) : min(places) + 80] if places else None
+
+
+def _names(markup: str, folded: str) -> list[tuple[int, int]]:
+    """From where to where `_NAMES_NOT_ADDRESSES` matches.
+
+    To try the pattern only where one of its first words stands takes a tenth of the time that a
+    search takes, which tries it at every character.
+
+    Args:
+        markup: as it came.
+        folded: the same in lower case.
+    """
+    if not markup.isascii():  # other letters than these fold to them, or fold to several
+        return [match.span() for match in _NAMES_NOT_ADDRESSES.finditer(markup)]
+    names, end = [], 0
+    for start in sorted(place for word in _NAMES_BEGIN for place in _places(folded, word)):
+        match = _NAMES_NOT_ADDRESSES.match(markup, start) if start >= end else None
+        if match is not None:
+            end = match.end()
+            names.append((start, end))
+    return names
+
+
+def _without(names: Sequence[tuple[int, int]], text: str) -> str:
+    """Text with the parts cut out that are named by where they start and end."""
+    starts = (0, *(end for _, end in names))
+    ends = (*(start for start, _ in names), len(text))
+    return "".join(text[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    place = text.find(word)
+    while place >= 0:
+        yield place
+        place = text.find(word, place + len(word))
 
 
 def _size(bid: Bid) -> Evidence | None:
@@ -422,15 +460,25 @@ def _rule(fate: Fate, loss_code: int, nonbid: int | None, name: str = "") -> Rul
     return Rule(f"bid.{name or fate}", fate, loss_code, nonbid)
 
 
+def _never(_imp: ImpTerms) -> bool:
+    return False
+
+
 def _any_media(trait: Callable[[MediaTerms], object]) -> Callable[[ImpTerms], bool]:
-    return lambda imp: any(trait(media) for media in imp.media.values())
+    def matters(imp: ImpTerms) -> bool:
+        for media in imp.media.values():  # noqa: SIM110 - any() takes three times as long
+            if trait(media):
+                return True
+        return False
+
+    return matters
 
 
 BID_CHECKS: Sequence[Check] = (
     Check(_rule(Fate.DUPLICATE_BID_ID, 3, 302), _duplicate_bid_id),
     Check(_rule(Fate.CURRENCY_NOT_ALLOWED, 3, 300), _currency_not_allowed),
     Check(_rule(Fate.NO_RATE, 1, 300), _no_rate),
-    Check(_rule(Fate.UNKNOWN_IMP, 3, None), _unknown_imp),
+    Check(_rule(Fate.UNKNOWN_IMP, 3, None), _unknown_imp, _never),
     Check(_rule(Fate.IMP_NOT_ASKED, 3, 300), _imp_not_asked, lambda imp: imp.auction.asked),
     Check(_rule(Fate.INVALID_PRICE, 9, 300), _invalid_price),
     Check(_rule(Fate.MISSING_MARKUP, 7, 350), _missing_markup),

@@ -1,6 +1,7 @@
 """Why a bid did not win, and what would have made it win. Worked out when asked, from a result."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -157,14 +158,20 @@ def _same(bid: Bid, other: Bid) -> bool:
 
 def _least_outside_pods(result: Result, bid: Bid, others: Sequence[Bid]) -> int | None:
     """Tries the prices at which something changes: the floor, and where it passes other values."""
-    if bid.group is None and all(other.group is None for other in others):
+    no_groups = bid.group is None and all(other.group is None for other in others)
+    if no_groups:
         others = [other for other in others if other.bid.impid == bid.bid.impid]
-    for price in _turning_prices(bid, others):
+
+    def wins(price: int) -> bool:
         changed = repriced(bid, Fraction(price, money.MICROS))
         settlement = result._contest.decide([*others, changed])  # noqa: SLF001 - of this package
-        if changed in settlement.winners.get(bid.bid.impid, ()):
-            return price
-    return None
+        return changed in settlement.winners.get(bid.bid.impid, ())
+
+    prices = _turning_prices(bid, others)
+    if not no_groups:
+        return next(filter(wins, prices), None)
+    place = bisect_left(prices, True, key=wins)  # who wins at a price wins at every higher one
+    return prices[place] if place < len(prices) else None
 
 
 def _turning_prices(bid: Bid, others: Sequence[Bid]) -> list[int]:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from fractions import Fraction
 
+from xsp_server.values import value
+
 
 class Fate(StrEnum):
     """What became of a bid: refused by the first check that failed, won, or lost."""
@@ -110,7 +112,7 @@ Value = Fraction | float | str | tuple[str, ...] | tuple[int, ...] | None
 """What a rule looks at. A Fraction is a CPM in the auction currency."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Evidence:
     """The two values that a rule compared when it decided against a bid.
 

@@ -9,7 +9,7 @@ nobody agreed on, stays as it is.
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -21,6 +21,7 @@ from xsp_server.auction.bids import Bid
 from xsp_server.auction.fates import Fate
 from xsp_server.auction.result import BidVerdict, Result, Winner
 from xsp_server.openrtb import money
+from xsp_server.values import value
 
 CARRIERS = ("nurl", "burl", "lurl", "adm")
 """Fields of a bid in which macros are replaced; `iurl` is none of them."""
@@ -57,18 +58,28 @@ ENCODINGS: Mapping[str, Callable[[str], str]] = MappingProxyType({"B64": _base64
 """Encodings by the suffix that asks for them; B64 is RFC 4648 base64 of the UTF-8 text."""
 
 
-def find_values(result: Result, verdict: BidVerdict, event: Event = Event()) -> Values:
+def find_values(
+    result: Result,
+    verdict: BidVerdict,
+    event: Event = Event(),
+    texts: Iterable[str] | None = None,
+) -> Values:
     """The value of every macro for one bid.
 
     Args:
         result: what the auction came to.
         verdict: the bid, won or lost.
         event: what the notice tells besides.
+        texts: what the values are for: only the macros that stand in them are worked out. None: all
+            of them.
     """
     won = verdict.fate is Fate.WON
     winner = next((w for w in result.winners if w.verdict is verdict), None) if won else None
     facts = _Facts(result, verdict, winner, event)
-    return {name: value(facts) for name, value in _MACROS.items()}
+    if texts is None:
+        return {name: value(facts) for name, value in _MACROS.items()}
+    named = {match["name"] for text in texts for match in _MACRO.finditer(text)}
+    return {name: _MACROS[name](facts) for name in named if name in _MACROS}
 
 
 def fill(
@@ -99,9 +110,9 @@ def fill(
     return _MACRO.sub(replaced, text) if "${" in text else text
 
 
-def carries_any(bid: BidResponse.Bid) -> bool:
-    """Whether there may be macros to replace; without any, their values need not be worked out."""
-    return any("${" in getattr(bid, field) for field in CARRIERS)
+def texts_of(bid: BidResponse.Bid) -> list[str]:
+    """The fields in which there may be macros to replace; most bids have none."""
+    return [text for field in CARRIERS if "${" in (text := getattr(bid, field))]
 
 
 def fill_bid(
@@ -120,7 +131,7 @@ def fill_bid(
 _MACRO = re.compile(r"\$\{(?P<name>[A-Z_]+)(?::(?P<suffix>[^{}]*))?\}")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Facts:
     """What the values of macros come from."""
 

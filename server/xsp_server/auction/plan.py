@@ -4,12 +4,13 @@ What the rules of the request itself allow (seats, deals, blocks) is judged when
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp_server.auction.terms import DEFAULT_CURRENCY, MediaType
 from xsp_server.openrtb.matching import domain_in, domain_set
+from xsp_server.values import value
 
 
 class Channel(StrEnum):
@@ -53,6 +54,7 @@ class Offering:
         currencies: in which it bids (ISO 4217); one of them has to be allowed by the request.
         publishers: ids of publishers (`site.publisher.id`, likewise app and DOOH).
         inventory: domains of sites, with their subdomains, and bundles of apps.
+        restricts_nothing: whether every list is empty.
     """
 
     bidder: str
@@ -63,9 +65,18 @@ class Offering:
     currencies: frozenset[str] = frozenset()
     publishers: frozenset[str] = frozenset()
     inventory: frozenset[str] = frozenset()
+    restricts_nothing: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Looks once whether there is any restriction: most bidders have none."""
+        lists = (
+            *(self.media_types, self.channels, self.countries, self.blocked_countries),
+            *(self.currencies, self.publishers, self.inventory),
+        )
+        object.__setattr__(self, "restricts_nothing", not any(lists))
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SkippedImp:
     """An imp that a bidder is not asked for."""
 
@@ -73,7 +84,7 @@ class SkippedImp:
     reason: SkipReason
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Plan:
     """What one bidder is asked for.
 
@@ -97,8 +108,17 @@ def plan(request: BidRequest, offerings: Iterable[Offering]) -> tuple[Plan, ...]
         request: what is for sale.
         offerings: what each bidder may be asked for.
     """
-    scene = _read_scene(request)
-    return tuple(_plan_bidder(scene, offering) for offering in offerings)
+    scene: _Scene | None = None
+    every = tuple([imp.id for imp in request.imp])
+    plans = []
+    for offering in offerings:
+        if offering.restricts_nothing and every:
+            plans.append(Plan(offering.bidder, every))
+            continue
+        if scene is None:
+            scene = _read_scene(request)
+        plans.append(_plan_bidder(scene, offering))
+    return tuple(plans)
 
 
 def asked_for(request: BidRequest, planned: Plan) -> BidRequest:
@@ -119,7 +139,7 @@ def asked_for(request: BidRequest, planned: Plan) -> BidRequest:
     return asked
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Scene:
     """What offerings are compared with, read once."""
 
@@ -129,26 +149,29 @@ class _Scene:
     publisher: str
     domain: str
     bundle: str
-    imps: Sequence[tuple[str, frozenset[MediaType]]]
+    imps: Sequence[tuple[str, Sequence[MediaType]]]
 
 
 def _read_scene(request: BidRequest) -> _Scene:
     channel = request.WhichOneof("distributionchannel_oneof")
     place = getattr(request, channel) if channel else None
     return _Scene(
-        channel=Channel(channel) if channel else None,
+        channel=_CHANNELS[channel] if channel else None,
         country=request.device.geo.country,
         currencies=request.cur or (DEFAULT_CURRENCY,),
         publisher=place.publisher.id if place else "",
         domain=place.domain if place else "",
         bundle=request.app.bundle,
-        imps=tuple((imp.id, _offered(imp)) for imp in request.imp),
+        imps=[(imp.id, _offered(imp)) for imp in request.imp],
     )
 
 
-def _offered(imp: BidRequest.Imp) -> frozenset[MediaType]:
-    names = {field.name for field, _ in imp.ListFields()}
-    return frozenset(kind for kind in MediaType if kind.name.lower() in names)
+_CHANNELS = {str(channel): channel for channel in Channel}
+_MEDIA_TYPES = tuple((kind.name.lower(), kind) for kind in MediaType)
+
+
+def _offered(imp: BidRequest.Imp) -> list[MediaType]:
+    return [kind for name, kind in _MEDIA_TYPES if imp.HasField(name)]  # type: ignore[arg-type]
 
 
 def _plan_bidder(scene: _Scene, offering: Offering) -> Plan:
@@ -157,7 +180,7 @@ def _plan_bidder(scene: _Scene, offering: Offering) -> Plan:
             skipped = tuple(SkippedImp(imp, reason) for imp, _ in scene.imps)
             return Plan(offering.bidder, (), skipped, reason)
     wanted = offering.media_types
-    imps = tuple(imp for imp, offered in scene.imps if not wanted or wanted & offered)
+    imps = tuple(imp for imp, offered in scene.imps if not wanted or not wanted.isdisjoint(offered))
     skipped = tuple(
         SkippedImp(imp, SkipReason.MEDIA_TYPE) for imp, _ in scene.imps if imp not in imps
     )

@@ -1,9 +1,11 @@
 """Pods: which eligible bids fill a break best, and in which order its ads go."""
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from operator import or_
 from xml.sax.saxutils import unescape
 
 from xsp_server.auction.bids import Bid, best_first, worth
@@ -108,9 +110,12 @@ class PodModel:
         self._rooms = {imp_id: place for place, imp_id in enumerate(dynamic)}
         self._breaks = [_break(pod.imps[imp_id], len(self.bids)) for imp_id in dynamic]
         shared = _holders(_shared_things(pod, self.bids, rules))
-        self.conflicts = _pairs(len(self.bids), shared)
+        self.conflicts = _pairs(len(self.bids), shared.values())
+        families = _families(shared)
         places = _holders(_places(pod, self.bids))
-        labels = _labels(len(self.bids), [*places, *shared])
+        sets = _distinct([*places.values(), *shared.values()], families)
+        labels = _labels(len(self.bids), [*sets, *(held for family in families for held in family)])
+        self._families = list(_label_bits(len(sets), families))
         self._ads = [self._ad(bid, held, pod) for bid, held in zip(self.bids, labels, strict=True)]
 
     def pack(self, forced: Sequence[int] = ()) -> Packing | None:
@@ -119,7 +124,7 @@ class PodModel:
         Args:
             forced: places in `bids` of those that have to be in it.
         """
-        return pack(self._ads, self._breaks, self._limit, forced)
+        return pack(self._ads, self._breaks, self._limit, forced, self._families)
 
     def _ad(self, bid: Bid, labels: int, pod: Pod) -> Ad:
         imp_id = bid.bid.impid
@@ -234,7 +239,8 @@ def _nested(
 ) -> Iterator[tuple[int, Thing]]:
     """Holders of things that contain each other: whoever has one holds all that are below it.
 
-    So two hold the same exactly if they have the same or one has what is below the other's.
+    So two hold the same exactly if they have the same or one has what is below the other's. Of what
+    has something below it, nothing more needs to be said.
     """
     known = set[Thing]().union(*own)
     below: dict[Thing, list[Thing]] = {thing: [thing] for thing in known}
@@ -243,7 +249,7 @@ def _nested(
             if container in known:
                 below[container].append(thing)
     for index, things in enumerate(own):
-        for thing in {held for one in things for held in below[one]}:
+        for thing in {held for one in things for held in below[one] if len(below[held]) == 1}:
             yield index, thing
 
 
@@ -274,16 +280,48 @@ def _text(content: str) -> str:
     return unescape(content)
 
 
-def _holders(held: Iterable[tuple[int, Thing]]) -> list[int]:
-    """The sets of bids that exclude each other, as bits; sets within another say nothing new."""
+def _holders(held: Iterable[tuple[int, Thing]]) -> dict[Thing, int]:
+    """By thing, the bids that exclude each other for it, as bits."""
     sets: dict[Thing, int] = {}
     for index, thing in held:
         sets[thing] = sets.get(thing, 0) | 1 << index
+    return sets
+
+
+def _families(shared: Mapping[Thing, int]) -> list[list[int]]:
+    """The sets of each kind of thing of which a bid may hold several, such as categories."""
+    kinds: dict[Thing, set[int]] = {}
+    for thing, members in shared.items():
+        kinds.setdefault(thing[:-1], set()).add(members)
+    return sorted(
+        sorted(sets)
+        for sets in kinds.values()
+        if sum(members.bit_count() for members in sets) > functools.reduce(or_, sets).bit_count()
+    )
+
+
+def _distinct(sets: Iterable[int], families: Sequence[Sequence[int]]) -> list[int]:
+    """Sets of several bids; those within another, or in a family, say nothing new."""
+    known = [members for family in families for members in family]
     kept: list[int] = []
-    for members in sorted(set(sets.values()), key=lambda held: (-held.bit_count(), held)):
-        if members.bit_count() > 1 and not any(members & other == members for other in kept):
+    for members in sorted(set(sets), key=lambda held: (-held.bit_count(), held)):
+        if members.bit_count() > 1 and not any(
+            members & other == members for other in (*known, *kept)
+        ):
             kept.append(members)
     return kept
+
+
+def _label_bits(first: int, families: Sequence[Sequence[int]]) -> Iterator[int]:
+    """The labels of each family, as bits.
+
+    Args:
+        first: the first label of the first family.
+        families: the sets of each; they get their labels one after the other.
+    """
+    for family in families:
+        yield ((1 << len(family)) - 1) << first
+        first += len(family)
 
 
 def _labels(count: int, sets: Sequence[int]) -> list[int]:
@@ -295,7 +333,7 @@ def _labels(count: int, sets: Sequence[int]) -> list[int]:
     return labels
 
 
-def _pairs(count: int, sets: Sequence[int]) -> int:
+def _pairs(count: int, sets: Iterable[int]) -> int:
     """How many pairs of bids are in one set or more."""
     others = [0] * count
     for members in sets:

@@ -1,17 +1,17 @@
 """What a winner pays."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from xsp_server.auction.bids import FIXED_PRICE, Bid, worth
 from xsp_server.auction.fates import PriceBasis
+from xsp_server.values import value
 
 SECOND_PRICE = 2
 """AdCOM auction type: the runner-up and an increment."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Price:
     """A clearing price, CPM in the auction currency, exact.
 

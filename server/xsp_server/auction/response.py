@@ -1,6 +1,6 @@
 """The answer to the request: what the auction came to, as an OpenRTB bid response."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
@@ -36,7 +36,7 @@ def build_response(
     """
     response = BidResponse(id=request.id, cur=result.currency)
     seats: dict[tuple[str, str | None], BidResponse.SeatBid] = {}
-    same_id = Counter(winner.bid for winner in result.winners)
+    ids = [winner.bid for winner in result.winners]
     for winner in result.winners:
         key = (winner.bidder, winner.seat)
         seatbid = seats.get(key)
@@ -45,9 +45,9 @@ def build_response(
         bid = seatbid.bid.add()
         bid.CopyFrom(winner.message)
         bid.price = money.from_micros(money.to_micros(winner.clearing_price))
-        if fill_macros and macros.carries_any(bid):
-            macros.fill_bid(bid, macros.find_values(result, winner.verdict))
-        if same_id[winner.bid] > 1:
+        if fill_macros and (texts := macros.texts_of(bid)):
+            macros.fill_bid(bid, macros.find_values(result, winner.verdict, texts=texts))
+        if ids.count(winner.bid) > 1:
             bid.id = winner.verdict.key
     if result.nbr is not None:
         response.nbr = result.nbr

@@ -1,7 +1,7 @@
 """What an auction came to: every bid's verdict, the winners and their prices, the codes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from fractions import Fraction
 
@@ -12,9 +12,10 @@ from xsp_server.auction.fates import Evidence, Fate, FloorSource, PriceBasis, Ra
 from xsp_server.auction.rules import Rules
 from xsp_server.auction.terms import AuctionTerms, MediaType
 from xsp_server.openrtb import money
+from xsp_server.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Winner:
     """A bid that won.
 
@@ -52,7 +53,7 @@ class Winner:
     verdict: "BidVerdict"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BidVerdict:
     """What became of one bid, and the facts that decided it. A fact is None where it has none.
 
@@ -177,7 +178,7 @@ class Standing(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BidderVerdict:
     """What one bidder's reply was.
 
@@ -203,7 +204,7 @@ class BidderVerdict:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PodVerdict:
     """How a pod was filled.
 
@@ -229,7 +230,7 @@ class PodVerdict:
     conflicts: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What an auction came to.
 

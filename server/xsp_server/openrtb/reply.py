@@ -1,9 +1,9 @@
 """What one bidder gave back, or why it was not asked: what upstream says and the auction reads."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
+from xsp_server.values import value
 
 
 class Outcome(StrEnum):
@@ -42,7 +42,7 @@ class NotAsked(StrEnum):
     """Its group was filled, or out of time, before its turn."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Skipped:
     """A bidder that was to be asked and was not.
 
@@ -57,7 +57,7 @@ class Skipped:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """One bidder's answer to one request.
 

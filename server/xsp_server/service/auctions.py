@@ -6,7 +6,6 @@ the recorder, and its bidders hear of it.
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel
@@ -25,6 +24,7 @@ from xsp_server.service.recorder import Recorder
 from xsp_server.service.report import report
 from xsp_server.service.session import logged, open_session
 from xsp_server.upstream import Session
+from xsp_server.values import value
 
 UNBUILT = frozenset({"resolve_vast", "test"})
 """Options that the contract has and this server doesn't."""
@@ -45,7 +45,7 @@ class RunsAuctions(Protocol):
         """See `Exchange.run`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """What a caller gets of one auction.
 

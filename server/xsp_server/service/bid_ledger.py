@@ -14,6 +14,7 @@ from xsp_server.auction import BidVerdict, Result, macros
 from xsp_server.auction.fates import Fate
 from xsp_server.errors import XspError
 from xsp_server.upstream.notices import NoticeKind
+from xsp_server.values import value
 
 LOSER_SECONDS = 60.0
 """How long bids that lost are kept at most."""
@@ -60,7 +61,7 @@ class BidFacts:
     win_gets_markup: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AuctionFacts:
     """What notices about one auction need.
 
@@ -98,8 +99,7 @@ def _facts_of_bid(result: Result, verdict: BidVerdict) -> BidFacts:
     if message.nurl or message.burl or message.lurl:
         urls = {kind: url for kind, name in FIELDS if (url := getattr(message, name))}
         if any("${" in url for url in urls.values()):
-            found = macros.find_values(result, verdict)
-            values = {n: v for n, v in found.items() if any(n in url for url in urls.values())}
+            values = macros.find_values(result, verdict, texts=urls.values())
     return BidFacts(
         bidder=verdict.bidder,
         seat=verdict.seat,

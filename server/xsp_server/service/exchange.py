@@ -1,10 +1,10 @@
 """One auction from request to answer: the order in which the rooms are called."""
 
 import asyncio
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import attrgetter
 
 import structlog
 
@@ -19,11 +19,13 @@ from xsp_server.service.planning import Asked, Planner, imps_asked
 from xsp_server.service.rates import RuleBook
 from xsp_server.service.session import open_session
 from xsp_server.upstream import FanOut, Session
+from xsp_server.upstream.session import new_id
+from xsp_server.values import value
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Timings:
     """Where the time of an auction went, in ms.
 
@@ -57,7 +59,7 @@ class AnswerForm:
     seatnonbid: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AuctionRun:
     """Everything that one auction was and gave.
 
@@ -126,7 +128,7 @@ class Exchange:
         clock = asyncio.get_running_loop().time
         started_at, started = datetime.now(UTC), clock()
         timeout = self._timeout(request, time_remaining)
-        rules = replace(self._rules.current(), deadline_ms=round(timeout * 1000, 3))
+        rules = self._rules.current().with_deadline(round(timeout * 1000, 3))
         self._refuse_invalid(request)
         validated = clock()
         session = session or open_session(None, (), request)
@@ -161,7 +163,7 @@ class Exchange:
             timings=timings,
             skipped=skipped,
             session_id=session.request_id,
-            auction_id=str(uuid.uuid4()),
+            auction_id=new_id(),
             form=self._form,
         )
 
@@ -180,8 +182,9 @@ class Exchange:
                 on_reply(reply)
         replies = await calls.replies()
         skipped = {each.bidder: each for each in calls.skipped}
-        replies += _out_of_time(skipped)
-        replies.sort(key=lambda reply: reply.bidder)  # as a record holds them
+        if skipped:
+            replies += _out_of_time(skipped)
+        replies.sort(key=attrgetter("bidder"))  # as a record holds them
         return replies, skipped
 
     def _refuse_invalid(self, request: BidRequest) -> None:

@@ -7,7 +7,8 @@ gate counts what is at work: unary calls, and the items of streams.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, NoReturn, Protocol
 from uuid import uuid4
 
@@ -134,6 +135,13 @@ class Streaming(Protocol):
         """Serves one call."""
 
 
+class ServerStreaming(Protocol):
+    """A method of a servicer that answers one message with many."""
+
+    def __call__(self, request: Any, context: Context, /) -> AsyncGenerator[Message, None]:
+        """Answers one call, message by message, each as it is ready."""
+
+
 def fault(bug: Exception, where: str) -> XspError:
     """What a caller is told of a bug: nothing of it but the `request_id` that the log has too."""
     request_id = uuid4().hex
@@ -158,6 +166,8 @@ def _handler(
         return _KINDS[method.client_streaming, method.server_streaming](_refuser(method))
     if method.client_streaming and method.server_streaming:
         return grpc.stream_stream_rpc_method_handler(_streaming(method, implementation, gate))
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(_answering(method, implementation, gate))
     return grpc.unary_unary_rpc_method_handler(_unary(method, implementation, gate))
 
 
@@ -195,6 +205,27 @@ def _streaming(
     async def call(_requests: object, context: Context) -> None:
         try:
             await implementation(Stream(method, context, gate))
+        except Exception as error:  # noqa: BLE001 - a bug must be told as INTERNAL, and logged
+            await _fail(method, context, error)
+
+    return call
+
+
+def _answering(
+    method: MethodDescriptor, implementation: ServerStreaming, gate: Gate
+) -> Callable[[bytes, Context], Awaitable[None]]:
+    parse = GetMessageClass(method.input_type).FromString
+
+    async def call(data: bytes, context: Context) -> None:
+        try:
+            gate.enter()
+            try:
+                answers = implementation(_decode(method, parse, data, gate), context)
+                async with aclosing(answers):  # a caller that goes ends the work behind it
+                    async for answer in answers:
+                        await context.write(answer.SerializeToString())
+            finally:
+                gate.leave()
         except Exception as error:  # noqa: BLE001 - a bug must be told as INTERNAL, and logged
             await _fail(method, context, error)
 

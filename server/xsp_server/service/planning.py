@@ -12,6 +12,7 @@ from xsp_server.auction.privacy import BidderPrivacy, Change, PrivacyPolicy, Ref
 from xsp_server.auction.schain import ChainNode, append_node
 from xsp_server.service.session import View, signals_of
 from xsp_server.upstream import Ask, Session, UpstreamConfig
+from xsp_server.values import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Brief:
     privacy: BidderPrivacy
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Asked:
     """What one bidder is asked, or why it is not.
 
@@ -117,7 +118,9 @@ class Planner:
                     ask = Ask(seen, session=View(session, privacy.apply))
                     view = Asked(plan, ask, disclosure.changes)
                 views[key] = view
-            asked.append(Asked(plan, view.ask, view.changes, view.refusal))
+            asked.append(
+                view if view.plan is plan else Asked(plan, view.ask, view.changes, view.refusal)
+            )
         return asked
 
 

@@ -1,5 +1,6 @@
 """The server put together: services, health, reflection, TLS, and an orderly end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,15 +28,19 @@ from xsp_server.service.record_file import RecordWriter
 from xsp_server.service.recorder import Recorder
 from xsp_server.service.session import session_headers
 from xsp_server.service.stream import BidStreams
+from xsp_server.service.vast import CallersTags, ErrorNotices, VastServicer
+from xsp_server.upstream.documents import Documents
 from xsp_server.upstream.fetch import GuardedFetcher
 from xsp_server.upstream.guard import AddressGuard
 from xsp_server.upstream.notices import NoticeSender
+from xsp_server.vast.resolver import VastChainResolver
 
 log = structlog.get_logger(__name__)
 
 BID_SERVICE = bid_service_pb2.DESCRIPTOR.services_by_name["BidService"]
+VAST_SERVICE = vast_service_pb2.DESCRIPTOR.services_by_name["VastService"]
+BUILT = (BID_SERVICE, VAST_SERVICE)
 UNBUILT: tuple[ServiceDescriptor, ...] = (
-    vast_service_pb2.DESCRIPTOR.services_by_name["VastService"],
     state_service_pb2.DESCRIPTOR.services_by_name["StateService"],
     agentic_rtb_framework_service_pb2.DESCRIPTOR.services_by_name["RTBExtensionPoint"],
 )
@@ -90,10 +95,16 @@ class Server:
         notices = Notices(sender, self._settings.notices, headers_of=session_headers)
         auctions = Auctions(self._exchange, notices, self._recorder, self._version)
         streams = BidStreams(auctions)
-        server = self._assemble(BidServicer(auctions, streams, notices))
+        documents = self._documents()
+        resolver = VastChainResolver(
+            CallersTags(Documents(documents, max_cache_bytes=self._settings.vast.max_cache_bytes)),
+            settings=self._settings.vast,
+            fire=ErrorNotices(sender).send,
+        )
+        server = self._assemble(BidServicer(auctions, streams, notices), VastServicer(resolver))
         self._port = _listen(server, self._settings.server)
         await server.start()
-        self._running = _Running(server, streams, sender, fetcher)
+        self._running = _Running(server, streams, sender, (fetcher, documents))
         await self._say(health_pb2.HealthCheckResponse.SERVING)
         log.info("serving", address=self.address, bidders=self._exchange.bidders)
 
@@ -113,7 +124,8 @@ class Server:
         await running.server.stop(grace)
         await running.streams.close()
         await running.sender.close(grace)
-        await running.fetcher.close()
+        for fetcher in running.fetchers:
+            await fetcher.close()
         await self._exchange.close()
         if self._recorder is not None:
             await self._recorder.stop()
@@ -144,7 +156,16 @@ class Server:
         """Stops."""
         await self.stop()
 
-    def _assemble(self, bid: BidServicer) -> grpc.aio.Server:
+    def _documents(self) -> GuardedFetcher:
+        """What VAST documents are fetched by: connections of their own."""
+        return GuardedFetcher(
+            AddressGuard(self._settings.guard),
+            connections=self._settings.vast.max_connections,
+            host_connections=self._settings.vast.host_connections,
+            host_waiting=self._settings.vast.host_waiting,
+        )
+
+    def _assemble(self, bid: BidServicer, vast: VastServicer) -> grpc.aio.Server:
         settings = self._settings.server
         server = grpc.aio.server(
             options=[
@@ -155,18 +176,18 @@ class Server:
                 ("grpc.so_reuseport", 0),  # a second server on the port is an error, no surprise
             ]
         )
-        handlers = [bind(BID_SERVICE, bid, self._gate)]
+        handlers = [bind(BID_SERVICE, bid, self._gate), bind(VAST_SERVICE, vast, self._gate)]
         handlers += [bind(service, object(), self._gate) for service in UNBUILT]
         server.add_generic_rpc_handlers(handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if settings.reflection:
-            services = [service.full_name for service in (BID_SERVICE, *UNBUILT)]
+            services = [service.full_name for service in (*BUILT, *UNBUILT)]
             names = [*services, health.SERVICE_NAME, reflection.SERVICE_NAME]
             reflection.enable_server_reflection(names, server, descriptor_pool.Default())
         return server
 
     async def _say(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        for name in ("", BID_SERVICE.full_name):
+        for name in ("", *(service.full_name for service in BUILT)):
             await self._health.set(name, status)
 
 
@@ -177,7 +198,7 @@ class _Running:
     server: grpc.aio.Server
     streams: BidStreams
     sender: NoticeSender
-    fetcher: GuardedFetcher
+    fetchers: Sequence[GuardedFetcher]
 
 
 def _recorder(settings: RecordSettings, version: str) -> Recorder | None:

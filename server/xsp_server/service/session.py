@@ -1,7 +1,6 @@
 """The session of a call: read from it, judged by privacy, named in its logs."""
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import structlog
@@ -58,9 +57,26 @@ def session_headers(message: pb.SessionContext) -> dict[str, str]:
     return dict(open_session(message, None, None).metadata())
 
 
-def logged(session: Session) -> AbstractContextManager[None]:
-    """Within it every log event, also of tasks that begin there, has the session's request_id."""
-    return structlog.contextvars.bound_contextvars(request_id=session.request_id)
+class logged:  # noqa: N801 - reads as what it is: `with logged(session)`
+    """Within it every log event, also of tasks that begin there, has the session's request_id.
+
+    It does what structlog's `bound_contextvars` does, in a third of the time: that one reads every
+    variable of the context.
+    """
+
+    __slots__ = ("_before", "_request_id")
+
+    def __init__(self, session: Session) -> None:
+        """Takes the session."""
+        self._request_id = session.request_id
+
+    def __enter__(self) -> None:
+        """Tells the log."""
+        self._before = structlog.contextvars.bind_contextvars(request_id=self._request_id)
+
+    def __exit__(self, *_: object) -> None:
+        """Puts back what was there before."""
+        structlog.contextvars.reset_contextvars(**self._before)
 
 
 def signals_of(request: BidRequest, session: Session) -> BidRequest:
@@ -167,8 +183,8 @@ class View:
         return self.seen.headers(url)
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
-        """See `Session.metadata`."""
-        return self.seen.metadata()
+        """See `Session.metadata`: of id and trace privacy takes nothing, so nothing is judged."""
+        return self._session.metadata()
 
     def took(self, url: str, set_cookie: Iterable[str]) -> None:
         """See `Session.took`."""

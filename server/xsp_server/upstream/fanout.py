@@ -137,8 +137,9 @@ class Round:
         self._timers: list[asyncio.TimerHandle] = []
         self._course: asyncio.Task[bool] | None = None
         self._calls_out: set[asyncio.Task[Reply]] = set()
-        self._over = asyncio.Event()
-        self._arrival = asyncio.Event()
+        self._is_over = False
+        self._end_told: asyncio.Future[None] | None = None  # where somebody waits for the end
+        self._arrival: asyncio.Event | None = None  # where somebody listens to arrivals
 
     def start(
         self,
@@ -172,7 +173,7 @@ class Round:
     @property
     def is_over(self) -> bool:
         """Whether nobody is waited for any more."""
-        return self._over.is_set()
+        return self._is_over
 
     @property
     def skipped(self) -> list[Skipped]:
@@ -184,25 +185,28 @@ class Round:
 
         They are in the order of the bidders. A caller that is cancelled here ends the round.
         """
-        try:
-            await self._over.wait()
-        except asyncio.CancelledError:
-            self._end()
-            raise
+        if not self._is_over:
+            self._end_told = self._loop.create_future()
+            try:
+                await self._end_told
+            except asyncio.CancelledError:
+                self._end()
+                raise
         flights = [self._flights[name] for name in self._wanted if name in self._flights]
         return [flight.reply for flight in flights if flight.reply is not None]
 
     async def __aiter__(self) -> AsyncIterator[Reply]:
         """Answers and failures in the order in which they come, until the round is over."""
         told = 0
+        self._arrival = arrival = asyncio.Event()
         while True:
             while told < len(self._arrived):
                 told += 1
                 yield self._arrived[told - 1]
-            if self._over.is_set():
+            if self._is_over:
                 return
-            self._arrival.clear()
-            await self._arrival.wait()
+            arrival.clear()
+            await arrival.wait()
 
     def _launch(self, bidder: Bidder, ask: Ask, turn_ends: float | None) -> _Flight | None:
         """Asks one bidder; None: its policies are against it."""
@@ -277,10 +281,11 @@ class Round:
     def _take(self, flight: _Flight) -> None:
         flight.reply = flight.task.result()
         self._arrived.append(flight.reply)
-        self._arrival.set()
+        if self._arrival is not None:
+            self._arrival.set()
 
     def _end_course(self, _: asyncio.Task[bool]) -> None:
-        if self._over.is_set():
+        if self._is_over:
             return
         self._wait_for_somebody()
         self._waiting -= 1
@@ -294,10 +299,13 @@ class Round:
         self._end()
 
     def _end(self) -> None:
-        if self._over.is_set():
+        if self._is_over:
             return
-        self._over.set()
-        self._arrival.set()
+        self._is_over = True
+        if self._end_told is not None and not self._end_told.done():
+            self._end_told.set_result(None)
+        if self._arrival is not None:
+            self._arrival.set()
         for timer in self._timers:
             timer.cancel()
         if self._course is not None:

@@ -3,19 +3,25 @@
 Redirects are followed by hand, each through the same guard. The body is unpacked piece by piece, so
 that neither the bytes on the wire nor those that come out of them pass the limit. Proxies that the
 environment names are not used: behind one, the address that is called can't be checked.
+
+Connecting, TLS, keeping connections and reading HTTP are aiohttp's. Its sessions, which build far
+more around each call than a GET needs, are not used.
 """
 
 import asyncio
 import re
 import ssl
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+from urllib.parse import urljoin
 
 import aiohttp
+from aiohttp.connector import Connection
+from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE
+from aiohttp.http import HttpProcessingError, RawResponseMessage
 from yarl import URL
 
 from xsp_server.upstream.guard import (
@@ -27,10 +33,6 @@ from xsp_server.upstream.guard import (
     Target,
 )
 
-if TYPE_CHECKING:
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
-
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept. Many servers close theirs after 5, and a request that
 meets a closing connection is lost."""
@@ -38,6 +40,8 @@ DNS_TTL = 10
 """Seconds that the checked addresses of a name are used again."""
 MAX_FIELD_BYTES = 16_384
 """The longest header of an answer; a Location may be as long as a URL."""
+MAX_ORIGINS = 4096
+"""Hosts and ports that are remembered without a call under way."""
 MAX_MEMBERS = 64
 """The most members of a gzip body; each costs, however little is in it."""
 
@@ -69,6 +73,21 @@ class Failure(StrEnum):
     """A Content-Encoding that wasn't offered, or data that isn't in it."""
     HEADER = "header"
     """A header to send that would end early or make another one: a line break in it."""
+    BUSY = "busy"
+    """As many calls as may wait for a place at the host do so."""
+    SPENT = "spent"
+    """The caller allows no further request."""
+
+
+class Obstacle(StrEnum):
+    """What an unreachable host lacks."""
+
+    NAME = "name"
+    """Its name has no address."""
+    CONNECTION = "connection"
+    """Nobody takes the connection."""
+    TLS = "tls"
+    """TLS is not agreed, or the certificate does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +114,8 @@ class Fetched:
         body: unpacked.
         elapsed_ms: from the call to the last byte, redirects included.
         redirects: on the way, in order.
+        wire_bytes: of the body as it came.
+        cookies_sent: whether any request had one.
     """
 
     url: str
@@ -103,6 +124,8 @@ class Fetched:
     body: bytes
     elapsed_ms: float
     redirects: Sequence[Redirect]
+    wire_bytes: int = 0
+    cookies_sent: bool = False
 
 
 class FetchError(Exception):
@@ -116,10 +139,18 @@ class FetchError(Exception):
         redirects: on the way, in order.
         elapsed_ms: until it failed.
         refusal: what the guard said, where `failure` is REFUSED.
+        reached: how far the call came, in full.
+        obstacle: what was in the way, where `failure` is UNREACHABLE.
     """
 
     def __init__(
-        self, failure: Failure, detail: str, call: "_Call", refusal: AddressRefused | None = None
+        self,
+        failure: Failure,
+        detail: str,
+        call: "Call",
+        *,
+        refusal: AddressRefused | None = None,
+        obstacle: Obstacle | None = None,
     ) -> None:
         """Keeps how far the call came."""
         super().__init__(detail)
@@ -130,17 +161,20 @@ class FetchError(Exception):
         self.redirects: Sequence[Redirect] = tuple(call.redirects)
         self.elapsed_ms = call.elapsed_ms
         self.refusal = refusal
+        self.reached = call
+        self.obstacle = obstacle
 
 
 class GuardedFetcher:
     """Calls URLs that come from outside. One pool of connections, no cookies of its own."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the guard, and five words about the pool
         self,
         guard: AddressGuard,
         *,
         connections: int = 256,
         host_connections: int = 16,
+        host_waiting: int | None = None,
         look_up: LookUp | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -150,17 +184,20 @@ class GuardedFetcher:
             guard: says where calls may lead.
             connections: open at once; a call beyond that waits within its time.
             host_connections: likewise, to one host and port.
+            host_waiting: calls that may wait for one of the latter; None: any number.
             look_up: how names are resolved; the system's way by default.
             tls: whom to trust; by default the authorities that the system trusts.
         """
         self.guard = guard
         self._connections = connections
         self._host_connections = host_connections
+        self._host_calls = None if host_waiting is None else host_connections + host_waiting
         self._look_up = look_up or SystemLookUp()
         self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
+        self._origins: dict[tuple[str, str, int], _Origin] = {}
 
-    async def get(  # noqa: PLR0913 - the URL, and five words about it
+    async def get(  # noqa: PLR0913 - the URL, and seven words about it
         self,
         url: str,
         *,
@@ -169,6 +206,8 @@ class GuardedFetcher:
         headers: Mapping[str, str] | None = None,
         cookies: Cookies | None = None,
         once: bool = False,
+        max_redirects: int | None = None,
+        take: Callable[[], bool] | None = None,
     ) -> Fetched:
         """The answer to a GET.
 
@@ -177,71 +216,125 @@ class GuardedFetcher:
             timeout: seconds for all of it, from waiting for a place to the last byte of the body,
                 redirects included.
             max_bytes: the largest body, on the wire and unpacked.
-            headers: besides our own. Authorization stays with the first host.
+            headers: besides our own. Authorization stays with the first host; what HTTP needs to
+                frame the request (Host, Content-Length, Transfer-Encoding) is left out.
             cookies: of the session: what fits the URL goes along, what is set is stored.
             once: whether a request that met a dying connection is given up. Otherwise it is sent
                 again on another, once, which HTTP allows for a GET.
+            max_redirects: followed in a row, where that is fewer than the guard allows.
+            take: asked once before each request, redirects included; False: it must not be made.
 
         Raises:
             FetchError: there is no whole answer.
         """
-        call = _Call(url)
-        _current.set(call)
+        call = Call(url)
+        most = self.guard.max_redirects
+        terms = _Terms(
+            max_bytes,
+            _checked(headers, call),
+            cookies,
+            1 if once else 2,
+            most if max_redirects is None else min(most, max_redirects),
+            take,
+        )
         try:
             async with asyncio.timeout(timeout):
-                return await self._follow(call, max_bytes, _checked(headers, call), cookies, once)
+                return await self._follow(call, terms)
         except TimeoutError:
             detail = f"no whole answer in {timeout * 1000:.0f} ms"
             raise FetchError(Failure.TIMEOUT, detail, call) from None
         except AddressRefused as refusal:
-            raise FetchError(Failure.REFUSED, str(refusal), call, refusal) from None
-        except aiohttp.ClientError as error:
-            connecting = isinstance(error, aiohttp.ClientConnectorError)
-            failure = Failure.UNREACHABLE if connecting else Failure.BROKEN
-            raise FetchError(failure, _describe(error), call) from None
+            raise FetchError(Failure.REFUSED, str(refusal), call, refusal=refusal) from None
+        except aiohttp.ClientConnectorError as error:
+            obstacle = _obstacle(error)
+            raise FetchError(
+                Failure.UNREACHABLE, _describe(error), call, obstacle=obstacle
+            ) from None
+        except (aiohttp.ClientError, HttpProcessingError) as error:
+            raise FetchError(Failure.BROKEN, _describe(error), call) from None
 
     async def close(self) -> None:
         """Closes the pool."""
-        if self._session is not None:
-            await self._session.close()
+        if self._connector is not None:
+            await self._connector.close()
 
-    async def _follow(
-        self,
-        call: "_Call",
-        max_bytes: int,
-        headers: Mapping[str, str],
-        cookies: Cookies | None,
-        once: bool,
-    ) -> Fetched:
+    async def _follow(self, call: "Call", terms: "_Terms") -> Fetched:
         """Calls, and calls where redirects lead, until an answer is none."""
         target = first = self.guard.check_url(call.url)
-        middlewares = (_give_up,) if once else ()
         while True:
             call.url = target.url
-            async with self._pool().get(
-                URL(target.url, encoded=True),
-                headers=_headers_for(target, first, headers, cookies),
-                allow_redirects=False,
-                middlewares=middlewares,
-            ) as response:
-                call.status = response.status
-                if cookies is not None:
-                    cookies.store(target.url, response.headers.getall("Set-Cookie", ()))
-                location = _location(response)
-                if location is None:
-                    return await _whole(response, call, max_bytes)
-            call.redirects.append(Redirect(target.url, response.status))
-            if len(call.redirects) > self.guard.max_redirects:
-                detail = (
-                    f"{len(call.redirects)} redirects; expected {self.guard.max_redirects} at most"
-                )
+            headers = _headers_for(target, first, terms.headers)
+            answered = await self._visit(target, headers, call, terms)
+            if isinstance(answered, Fetched):
+                return answered
+            call.led_to = _absolute(target.url, answered)
+            if len(call.redirects) > terms.max_redirects:
+                detail = f"{len(call.redirects)} redirects; expected {terms.max_redirects} at most"
                 raise FetchError(Failure.REDIRECTS, detail, call)
-            target = self.guard.check_redirect(target, location)
+            target = self.guard.check_redirect(target, answered)
 
-    def _pool(self) -> aiohttp.ClientSession:
-        """The session, made inside the running loop as aiohttp asks."""
-        if self._session is None:
-            connector = _Connector(
+    async def _visit(
+        self, target: Target, headers: Mapping[str, str], call: "Call", terms: "_Terms"
+    ) -> Fetched | str:
+        """The whole answer of one URL, or where it redirects to."""
+        origin = self._origin(target)
+        if self._host_calls is not None and origin.calls >= self._host_calls:
+            detail = f"{target.host}: {origin.calls} calls at once; expected fewer"
+            raise FetchError(Failure.BUSY, detail, call)
+        if terms.take is not None and not terms.take():
+            raise FetchError(Failure.SPENT, "the requests that are allowed are used up", call)
+        if cookie := terms.cookies.header(target.url) if terms.cookies is not None else "":
+            headers = {**headers, "Cookie": cookie}
+            call.cookies_sent = True
+        origin.calls += 1
+        try:
+            answer = await self._ask(origin, _head(target, origin.host, headers), call, terms.tries)
+            try:
+                _note(answer, call, terms.cookies)
+                location = answer.location
+                return location if location is not None else await _whole(answer, call, terms)
+            finally:
+                answer.release()
+        finally:
+            origin.calls -= 1
+
+    async def _ask(self, origin: "_Origin", head: bytes, call: "Call", tries: int) -> "_Answer":
+        """The head of the answer, asked for again where a request met a dying connection."""
+        before = call.requested
+        call.requested, call.led_to = call.url, None
+        call.requests += 1
+        while True:
+            tries -= 1
+            try:
+                connection = await self._pool().connect(origin.request, [], _NO_LIMIT)
+            except AddressRefused:  # after all, nobody was asked
+                call.requested, call.requests = before, call.requests - 1
+                call.led_to = call.url if call.redirects else None
+                raise
+            call.sent = True
+            try:
+                return await _exchange(connection, head)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+                if not tries:
+                    raise
+
+    def _origin(self, target: Target) -> "_Origin":
+        """What is known of a host and port."""
+        origin = self._origins.get(target.origin)
+        if origin is None:
+            if len(self._origins) >= MAX_ORIGINS:
+                busy = {key: one for key, one in self._origins.items() if one.calls}
+                self._origins = busy
+            authority = target.url.split("/", 3)[2]
+            url = URL(f"{target.scheme}://{authority}/", encoded=True)
+            request = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
+            origin = self._origins[target.origin] = _Origin(request, authority)
+        return origin
+
+    def _pool(self) -> aiohttp.TCPConnector:
+        """The connections, made inside the running loop as aiohttp asks."""
+        if self._connector is None:
+            self._connector = aiohttp.TCPConnector(
                 limit=self._connections,
                 limit_per_host=self._host_connections,
                 keepalive_timeout=KEEP_ALIVE,
@@ -249,31 +342,55 @@ class GuardedFetcher:
                 ttl_dns_cache=DNS_TTL,
                 ssl=True if self._tls is None else self._tls,
             )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers={
-                    "User-Agent": "xsp",
-                    "Accept": "*/*",
-                    "Accept-Encoding": "gzip, deflate",
-                },
-                timeout=aiohttp.ClientTimeout(total=None),
-                auto_decompress=False,
-                max_field_size=MAX_FIELD_BYTES,
-            )
-        return self._session
+        return self._connector
 
 
 @dataclass(slots=True)
-class _Call:
+class _Origin:
+    """A host and port.
+
+    Attributes:
+        request: what tells the pool where to connect to; it is never sent.
+        host: the Host header.
+        calls: under way, waiting ones included.
+    """
+
+    request: aiohttp.ClientRequest
+    host: str
+    calls: int = 0
+
+
+@dataclass(slots=True)
+class _Terms:
+    """What a caller wants of a call; see `GuardedFetcher.get`.
+
+    Attributes:
+        tries: requests of one URL, the first included.
+    """
+
+    max_bytes: int
+    headers: Mapping[str, str]
+    cookies: Cookies | None
+    tries: int
+    max_redirects: int
+    take: Callable[[], bool] | None
+
+
+@dataclass(slots=True)
+class Call:
     """How far a call came.
 
     Attributes:
-        url: that is being called.
-        status: of the last answer.
+        url: that is being called, or was to be.
+        status: of the last answer whose head came.
         sent: whether a request may have gone out.
         redirects: so far.
         started: loop time.
+        requested: the last URL that was requested, or was to be but for a connection; None: none.
+        requests: how many URLs were, so counted.
+        led_to: where the last redirect led, if that was not requested; None: there is none.
+        wire_bytes: of the last body, as far as it came.
+        cookies_sent: whether any request had one.
     """
 
     url: str
@@ -281,108 +398,179 @@ class _Call:
     sent: bool = False
     redirects: list[Redirect] = field(default_factory=list)
     started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    requested: str | None = None
+    requests: int = 0
+    led_to: str | None = None
+    wire_bytes: int = 0
+    cookies_sent: bool = False
 
     @property
     def elapsed_ms(self) -> float:
+        """Since it began."""
         return (asyncio.get_running_loop().time() - self.started) * 1000
 
 
-_current: ContextVar[_Call] = ContextVar("call")
-"""The call that a task is making."""
+class _Answer:
+    """The head of an answer, and its body to read. To be released, read or not."""
+
+    __slots__ = ("_connection", "content", "headers", "status")
+
+    def __init__(
+        self, connection: Connection, head: RawResponseMessage, content: aiohttp.StreamReader
+    ) -> None:
+        self._connection = connection
+        self.status = head.code
+        self.headers = head.headers
+        self.content = content
+
+    @property
+    def location(self) -> str | None:
+        """Where it redirects to; None: nowhere."""
+        return self.headers.get("Location") if self.status in _REDIRECTS else None
+
+    def release(self) -> None:
+        """Gives the connection back, or cuts it if the body has not been here to its end."""
+        if self.content.is_eof():
+            self._connection.release()
+        else:
+            _cut(self._connection)
 
 
-class _Connector(aiohttp.TCPConnector):
-    """Notes when a call has its connection: from then on its request may go out."""
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: "list[Trace]", timeout: aiohttp.ClientTimeout
-    ) -> "Connection":
-        connection = await super().connect(req, traces, timeout)
-        _current.get().sent = True
-        return connection
-
-
-class _LostConnection(aiohttp.ClientError):
-    """A connection that broke after the request went out, in a form that aiohttp doesn't retry."""
-
-
-async def _give_up(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Keeps aiohttp from sending a GET again: it does so, once, whenever a connection breaks."""
+async def _exchange(connection: Connection, head: bytes) -> _Answer:
+    """Sends a request; what comes back, as soon as its head is here."""
     try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
+        transport, protocol = connection.transport, connection.protocol
+        if transport is None or protocol is None:
+            raise aiohttp.ServerDisconnectedError  # noqa: TRY301 - as what follows would
+        protocol.set_response_params(
+            read_until_eof=True, auto_decompress=False, max_field_size=MAX_FIELD_BYTES
+        )
+        transport.write(head)
+        message, content = await protocol.read()
+        while message.code in _INFORMATIONAL:
+            message, content = await protocol.read()
+    except BaseException:
+        _cut(connection)
         raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _LostConnection(str(error)) from error
+    return _Answer(connection, message, content)
 
 
-def _location(response: aiohttp.ClientResponse) -> str | None:
-    return response.headers.get("Location") if response.status in _REDIRECTS else None
+def _cut(connection: Connection) -> None:
+    """Ends a connection at once: an orderly end would wait for a peer that may not even read."""
+    if connection.transport is not None:
+        connection.transport.abort()
+    connection.close()
 
 
+_NO_LIMIT = aiohttp.ClientTimeout()
+"""Of aiohttp's own: the caller limits the whole."""
+_INFORMATIONAL = frozenset(range(100, 200)) - {101}
+"""Statuses after which the answer is still to come."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _OF_ONE_HOST = frozenset({"authorization", "cookie", "proxy-authorization"})
 _FIELD_VALUE = re.compile("[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
 _FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-def _checked(headers: Mapping[str, str] | None, call: _Call) -> Mapping[str, str]:
+def _checked(headers: Mapping[str, str] | None, call: Call) -> Mapping[str, str]:
     """Headers without a line break, which would let a value make further headers."""
     for name, value in (headers or {}).items():
-        if not _FIELD_NAME.fullmatch(name) or not _FIELD_VALUE.fullmatch(value):
+        if not _FIELD_NAME.fullmatch(name) or not _is_field_value(value):
             detail = f"header {name!r}: expected a name and a value without control characters"
             raise FetchError(Failure.HEADER, detail, call)
     return headers or {}
 
 
-def _headers_for(
-    target: Target, first: Target, headers: Mapping[str, str], cookies: Cookies | None
-) -> Mapping[str, str]:
-    """The caller's headers, less what was meant for another host, and the cookies for this one."""
-    if target.origin != first.origin:
-        headers = {k: v for k, v in headers.items() if k.lower() not in _OF_ONE_HOST}
-    cookie = cookies.header(target.url) if cookies is not None else ""
-    return {**headers, "Cookie": cookie} if cookie else headers
+def _is_field_value(value: str) -> bool:
+    return (value.isascii() and value.isprintable()) or bool(_FIELD_VALUE.fullmatch(value))
 
 
-async def _whole(response: aiohttp.ClientResponse, call: _Call, max_bytes: int) -> Fetched:
-    body = await _read(response, call, max_bytes)
+def _headers_for(target: Target, first: Target, headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The caller's headers, less what was meant for another host."""
+    if target.origin == first.origin:
+        return headers
+    return {name: value for name, value in headers.items() if name.lower() not in _OF_ONE_HOST}
+
+
+_OWN_HEADERS = {
+    "user-agent": "User-Agent: xsp\r\n",
+    "accept": "Accept: */*\r\n",
+    "accept-encoding": "Accept-Encoding: gzip, deflate\r\n",
+}
+_OWN_LINES = "".join(_OWN_HEADERS.values())
+_FRAMING = ("host", "content-length", "transfer-encoding")
+
+
+def _head(target: Target, host: str, headers: Mapping[str, str]) -> bytes:
+    """Request line and headers; the caller's go before our own."""
+    lines = _OWN_LINES
+    if headers:
+        own = dict(_OWN_HEADERS)
+        for name, value in headers.items():
+            own[name.lower()] = f"{name}: {value}\r\n"
+        for name in _FRAMING:
+            own.pop(name, None)
+        lines = "".join(own.values())
+    path = target.url.split("/", 3)[3]
+    return f"GET /{path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n".encode()
+
+
+def _absolute(base: str, location: str) -> str:
+    """Where a redirect leads, also where the guard refuses it."""
+    try:
+        return urljoin(base, location)
+    except ValueError:  # urllib's own complaint about a host
+        return location
+
+
+def _note(answer: _Answer, call: Call, cookies: Cookies | None) -> None:
+    """Keeps what the head of an answer says."""
+    call.status = answer.status
+    if cookies is not None and SET_COOKIE in answer.headers:
+        cookies.store(call.url, answer.headers.getall(SET_COOKIE))
+    if answer.location is not None:
+        call.redirects.append(Redirect(call.url, answer.status))
+
+
+async def _whole(answer: _Answer, call: Call, terms: _Terms) -> Fetched:
+    body = await _read(answer, call, terms.max_bytes)
     return Fetched(
         url=call.url,
-        status=response.status,
-        headers=response.headers,
+        status=answer.status,
+        headers=answer.headers,
         body=body,
         elapsed_ms=call.elapsed_ms,
         redirects=tuple(call.redirects),
+        wire_bytes=call.wire_bytes,
+        cookies_sent=call.cookies_sent,
     )
 
 
-async def _read(response: aiohttp.ClientResponse, call: _Call, max_bytes: int) -> bytes:
+async def _read(answer: _Answer, call: Call, max_bytes: int) -> bytes:
     """The body, unpacked as it comes."""
-    if (response.content_length or 0) > max_bytes:
+    if int(answer.headers.get(CONTENT_LENGTH, 0)) > max_bytes:
         raise _too_large(call, max_bytes)
-    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    coding = answer.headers.get(CONTENT_ENCODING, "").strip().lower()
     inflate = _Inflate(coding, max_bytes) if coding in _CODINGS else None
     if inflate is None and coding not in ("", "identity"):
         detail = f"Content-Encoding {coding[:50]!r}; expected gzip or deflate, or none"
         raise FetchError(Failure.ENCODING, detail, call)
-    body, on_wire = bytearray(), 0
-    async for piece in response.content.iter_any():
-        on_wire += len(piece)
+    call.wire_bytes = 0
+    body = bytearray()
+    while piece := await answer.content.readany():
+        call.wire_bytes += len(piece)
         try:
             body += piece if inflate is None else inflate(piece)
         except zlib.error as error:
             raise FetchError(Failure.ENCODING, f"not {coding}: {error}", call) from None
-        if max(on_wire, len(body)) > max_bytes:
+        if max(call.wire_bytes, len(body)) > max_bytes:
             raise _too_large(call, max_bytes)
-    if inflate is not None and on_wire and not inflate.is_whole:
+    if inflate is not None and call.wire_bytes and not inflate.is_whole:
         raise FetchError(Failure.BROKEN, f"the {coding} body was cut off", call)
     return bytes(body)
 
 
-def _too_large(call: _Call, max_bytes: int) -> FetchError:
+def _too_large(call: Call, max_bytes: int) -> FetchError:
     return FetchError(Failure.TOO_LARGE, f"a body above {max_bytes} bytes", call)
 
 
@@ -428,7 +616,13 @@ class _Inflate:
         return zlib.decompressobj(_CODINGS[self._coding])
 
 
-def _describe(error: aiohttp.ClientError) -> str:
-    """What went wrong, without the URL that some of aiohttp's messages have."""
-    text = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+def _obstacle(error: aiohttp.ClientConnectorError) -> Obstacle:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Obstacle.NAME
+    return Obstacle.TLS if isinstance(error, aiohttp.ClientSSLError) else Obstacle.CONNECTION
+
+
+def _describe(error: aiohttp.ClientError | HttpProcessingError) -> str:
+    """What went wrong, on one line: messages on broken HTTP quote it on further ones."""
+    text = error.message if isinstance(error, HttpProcessingError) else str(error)
     return f"{type(error).__name__}: {text.partition(chr(10))[0][:200]}"

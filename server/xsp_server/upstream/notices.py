@@ -50,6 +50,8 @@ class NoticeKind(StrEnum):
     """Its impression is billable: `Bid.burl`."""
     LOSS = "loss"
     """It lost: `Bid.lurl`."""
+    ERROR = "error"
+    """An ad of a VAST chain could not be used: `Error`."""
 
 
 class NoticeOutcome(StrEnum):
@@ -91,7 +93,7 @@ class NoticeSettings(BaseModel):
     max_age_seconds: Annotated[float, Field(gt=0, le=86_400)] = 300.0
     """A notice that is older is given up, however often it was tried."""
     queue_size: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """Notices that wait or are under way, all together. Loss notices fill three quarters of it at
+    """Notices that wait or are under way, all together. Loss and error notices fill three quarters of it at
     most, and win notices nine tenths, so that billing finds a place."""
     host_queue_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
     """Likewise for one host, so that one that hangs leaves room to the others."""
@@ -346,7 +348,12 @@ class NoticeSender:
         return pause * self._rng.uniform(0.5, 1.0)
 
 
-_SHARES = {NoticeKind.BILLING: 1.0, NoticeKind.WIN: 0.9, NoticeKind.LOSS: 0.75}
+_SHARES = {
+    NoticeKind.BILLING: 1.0,
+    NoticeKind.WIN: 0.9,
+    NoticeKind.LOSS: 0.75,
+    NoticeKind.ERROR: 0.75,
+}
 """How full the queue may be for a notice of a kind to be taken."""
 
 _NOT_KNOWN = frozenset({502, 504})

@@ -1,10 +1,8 @@
-"""How much of a break the ads that are still to come can fill."""
+"""How many seconds a number of ads can fill."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
-from xsp_server.auction.packing.problem import Break
-
-MOST_SECONDS = 4096
+_MOST_SECONDS = 4096
 """Of a break that is looked at; in a longer one a few empty seconds matter less."""
 
 _MOST_ADS = 24
@@ -12,40 +10,36 @@ _MOST_ADS = 24
 
 
 class Fillable:
-    """The sums of seconds that ads of later stages can have, labels aside.
+    """The sums of seconds that ads can have, each length as often as wanted.
 
     Such sets are numbers: bit n is there if n seconds can be filled exactly.
     """
 
-    def __init__(self, lengths: Sequence[set[int]], room: Break) -> None:
-        """Adds up from the last stage to the first.
+    def __init__(self, lengths: Collection[int], seconds: int) -> None:
+        """Adds up for one ad more at a time.
 
         Args:
-            lengths: by stage, the seconds of its ads for the break; a packing takes one at most.
-            room: the break.
+            lengths: of the ads.
+            seconds: of the break.
         """
-        counted = room.ads <= _MOST_ADS
-        self._most = room.ads if counted else 0
-        whole = (2 << room.seconds) - 1
-        sums = [1] * (self._most + 1)  # by the number of ads, at most
-        self._sums = [sums]
-        for stage in reversed(lengths):
-            longer = list(sums)
-            for seconds in stage:
-                with_one_more = [fewer << seconds & whole for fewer in sums]
-                for ads in range(counted, self._most + 1):
-                    longer[ads] |= with_one_more[ads - counted]
-            sums = longer
-            self._sums.append(sums)
-        self._sums.reverse()
+        whole = (2 << min(seconds, _MOST_SECONDS)) - 1
+        self._sums = [1]  # by the number of ads, at most
+        while len(self._sums) <= _MOST_ADS:
+            fewer = longer = self._sums[-1]
+            for length in lengths:
+                longer |= fewer << length & whole
+            if longer == fewer:
+                break
+            self._sums.append(longer)
 
-    def unfillable(self, place: int, seconds: int, ads: int) -> int:
-        """How many seconds stay empty at least.
+    def most(self, seconds: int, ads: int) -> int:
+        """The most seconds that can be filled.
 
         Args:
-            place: the first stage that is still to come.
             seconds: how many there are left.
             ads: how many more ads may come.
         """
-        sums = self._sums[place][min(ads, self._most)]
-        return seconds + 1 - (sums & ((2 << seconds) - 1)).bit_length()
+        if seconds > _MOST_SECONDS or ads > _MOST_ADS:
+            return seconds
+        sums = self._sums[min(ads, len(self._sums) - 1)]
+        return (sums & ((2 << seconds) - 1)).bit_length() - 1

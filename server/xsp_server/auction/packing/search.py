@@ -1,231 +1,237 @@
-"""The way to the best packing: partial ones in the order of their bounds."""
+"""The way to the best packing: depth first, where the fewest choices are left."""
 
-import heapq
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
-from xsp_server.auction.packing.fillable import MOST_SECONDS, Fillable
-from xsp_server.auction.packing.prices import FRACTION_BITS, Tier
-from xsp_server.auction.packing.problem import ADS, KINDS, SECONDS, Partial, Problem
-from xsp_server.auction.packing.scale import Choice, Scale
+from xsp_server.auction.packing.goal import GRAIN, Goal
+from xsp_server.auction.packing.ledger import Ledger
+from xsp_server.auction.packing.problem import Ad, Problem, bits
 
-_DIVES = 50
-"""How many partial packings are completed when a search is cut short."""
+_FIRST_LOSS = 2048
+_WIDER = 4
+"""A search may first lose one part in 2048 of the bound, then four times as much, and so on."""
 
-_CLEAR_BITS = 3
-"""Regrets that differ by less than an eighth of a unit of value are as good as equal."""
+_Place = tuple[int, int, int]
+"""A label that an ad can hold: the ads that want it, what is lost if none gets it, its bit."""
 
-
-@dataclass(frozen=True, slots=True)
-class Packing:
-    """A set of ads that fit together.
-
-    Attributes:
-        chosen: their indexes, ascending.
-        exact: whether no set is better.
-        gap: how much the value of a class might lack to the best, at most; of the greatest class
-            whose bound is above its value. 0 when exact.
-    """
-
-    chosen: tuple[int, ...]
-    exact: bool = True
-    gap: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """A set of ads of which a packing has one at most.
-
-    Attributes:
-        choices: an ad of it or none, the least regret first: the regret, the labels that it sets
-            and the room that it takes.
-        closing: labels that no later stage wants, as bits of a state, and their price.
-        open: the bits of a state that later stages look at.
-    """
-
-    choices: tuple[tuple[int, int, int], ...]
-    closing: tuple[tuple[int, int], ...]
-    open: int
+_Partial = tuple[Sequence[_Place], int, int, int, int]
+"""A partial packing: places that may be free, ads that may come, its state, its worth, its ads."""
 
 
 class Search:
-    """A* search over stages, in whole numbers: nothing is rounded."""
+    """Looks for packings that don't lose too much.
+
+    Sets of ads are numbers; the ad of the least regret has rank 0, the lowest bit.
+
+    Attributes:
+        steps: how many partial packings may still be looked at.
+        exact: whether no search was cut short.
+        bound: no packing is worth more.
+    """
 
     def __init__(
-        self, problem: Problem, tiers: Sequence[Tier], start: Partial, known: Partial
+        self, problem: Problem, goals: Sequence[Goal], known: Sequence[int], steps: int
     ) -> None:
-        """Works out the bound and the regret of every choice.
+        """Ranks the ads.
 
         Args:
             problem: what is packed.
-            tiers: the classes, the greatest first, with their prices.
-            start: what has to be in the packing.
-            known: the best packing known.
+            goals: the last one is what packings are to have the most of; those before it go first.
+            known: a packing that has the most of the goals before the last.
+            steps: how many partial packings may be looked at.
         """
-        self._problem = problem
-        self._start = start
-        self._scale = scale = Scale(problem, tiers, start)
-        self._best = scale.weigh(problem.indexes(known.chosen))
-        self._bound = scale.bound
-        self._room_prices = [
-            (kind, scale.prices[thing])
-            for kind, thing in problem.room_things.items()
-            if scale.prices[thing]
-        ]
-        stages = self._hopeful_stages()
-        self._stages = self._connect(stages)
-        self._breaks = self._find_fillable(stages)
+        self.steps = steps
+        self.exact = True
+        self.bound = goals[-1].bound // GRAIN
+        self._goal = goals[-1]
+        self._ranked = sorted(range(len(problem.ads)), key=self._goal.regrets.__getitem__)
+        self._rank = {index: rank for rank, index in enumerate(self._ranked)}
+        self._ledger = ledger = Ledger(problem, goals, known, self._ranked)
+        # The worth of a packing in all goals is one number, the last goal in the lowest bits.
+        self._worths = [0] * len(self._ranked)
+        self._own_worth = (1 << sum(self._goal.worths).bit_length()) - 1
+        end = 0
+        for goal in reversed(goals):
+            for rank, index in enumerate(self._ranked):
+                self._worths[rank] += goal.worths[index] << end
+            end += sum(goal.worths).bit_length()
+        self._places: list[_Place] = []
+        self._keeps = [-1] * len(self._ranked)
+        for place, loss in zip(problem.places, ledger.losses, strict=False):
+            ads = self._set(place.uses)
+            self._places.append((ads, loss, place.label))
+            for index in place.uses:
+                self._keeps[self._rank[index]] &= ~ads
+        # Of places with as few choices, the dearest is looked at first.
+        self._places.sort(key=lambda place: -place[1])
+        self._leaves = self._without_twins(problem.ads)
+        self._all = self._set(index for index, fits in enumerate(problem.fits) if fits)
 
-    def run(self, limit: int) -> Packing:
-        """The best packing, or the best found once `limit` partial ones have been looked at."""
-        bound = self._look(limit)
-        chosen = self._problem.indexes(self._best & ((1 << len(self._problem.ads)) - 1))
-        if bound <= self._best:
-            return Packing(chosen)
-        return Packing(chosen, exact=False, gap=self._scale.gap(bound, self._best))
+    def maximize(self, start: Sequence[int], known: Sequence[int]) -> Sequence[int]:
+        """The packing that is worth the most; `known` where none is worth more.
 
-    def _hopeful_stages(self) -> list[list[Choice]]:
-        """The stages, each with the choices that can lead to something better than is known.
+        Packings close to the bound are looked for first: where little may be lost, there are few
+        ways. Only where there are none, more may be lost.
 
-        Those with the clearest choice come first, so that the others have fewer ways to begin with.
-        Where choices are as good as equal, those with the first ads come first: they decide ties.
+        Args:
+            start: ads that have to be in it.
+            known: a packing that has them.
         """
-        scale = self._scale
-        equal = scale.order_bits + FRACTION_BITS - _CLEAR_BITS
+        least = self._goal.worth(known) + 1
+        loss = self._goal.bound // _FIRST_LOSS
+        while self.bound >= least:
+            target = max(least, (self._goal.bound - loss) // GRAIN)
+            found = self._look(self._partial(start), self._target(known, target), best=True)
+            if found:
+                known = self._indexes(found)
+            if found or not self.exact:
+                break
+            self.bound = target - 1
+            loss *= _WIDER
+        if self.exact:
+            self.bound = self._goal.worth(known)
+        return known
 
-        def clearness(stage: list[Choice]) -> tuple[int, int]:
-            second = stage[1][0] >> equal if len(stage) > 1 else 0
-            return -second, min((i for _, i in stage if i is not None), default=0)
+    def settle_order(self, start: Sequence[int], known: Sequence[int]) -> Sequence[int]:
+        """Of the packings that are worth as much as a known one, the one with the first ads.
 
-        return [
-            [choice for choice in stage if self._bound - choice[0] & scale.whole > self._best]
-            for stage in sorted(scale.stages, key=clearness)
-        ]
+        Args:
+            start: ads that have to be in it.
+            known: a packing that has them.
+        """
+        target = self._target(known, self._goal.worth(known))
+        witness = self._set(known)
+        fixed = self._partial(start)
+        for index in range(len(self._ranked)):
+            rank = self._rank[index]
+            places, open_ads, state, worth, chosen = fixed
+            if not open_ads >> rank & 1:
+                continue
+            with_it = self._added(fixed, rank)
+            if not witness >> rank & 1:
+                found = self._look(with_it, target, best=False)
+                if not found:
+                    fixed = places, open_ads & self._leaves[rank], state, worth, chosen
+                    continue
+                witness = found
+            fixed = with_it
+        return self._indexes(witness)
 
-    def _connect(self, stages: Sequence[list[Choice]]) -> list[_Stage]:
-        """Finds where each label is wanted for the last time: its price is lost there if unused."""
-        problem = self._problem
-        prices = {
-            1 << (problem.label_shift + label): self._scale.prices[thing]
-            for label, thing in problem.label_things.items()
-            if self._scale.prices[thing]
-        }
-        unused = dict(prices)
-        connected: list[_Stage] = []
-        later = 0
-        for stage in reversed(stages):
-            choices = [
-                (regret, 0, 0)
-                if index is None
-                else (regret, problem.labels[index], problem.takes[index])
-                for regret, index in stage
-            ]
-            here = 0
-            for _, labels, _ in choices:
-                here |= labels
-            closing = [(bit, unused.pop(bit)) for bit in prices if bit & here and bit in unused]
-            room = (1 << problem.label_shift) - 1
-            connected.append(_Stage(tuple(choices), tuple(closing), later | room))
-            later |= here
-        self._bound -= sum(price for bit, price in unused.items() if not self._start.state & bit)
-        return connected[::-1]
+    def _look(self, start: _Partial, target: int, *, best: bool) -> int:
+        """Goes on from a partial packing for as long as not too much is lost.
 
-    def _find_fillable(self, stages: Sequence[list[Choice]]) -> list[tuple[int, int, Fillable]]:
-        """The breaks whose seconds have a price: the break, the price, and what can fill it."""
-        problem, found = self._problem, []
-        prices = dict(self._room_prices)
-        for place, room in enumerate(problem.breaks):
-            price = prices.get(KINDS * place + SECONDS)
-            if price is not None and room.seconds <= MOST_SECONDS:
-                here = [
-                    {
-                        problem.ads[i].seconds
-                        for _, i in stage
-                        if i is not None and problem.ads[i].room == place
-                    }
-                    for stage in stages
-                ]
-                found.append((KINDS * place, price, Fillable(here, room)))
+        Returns:
+            The best packing that is worth the target, or the first one met; 0: there is none.
+        """
+        found, guards = 0, self._ledger.guards
+        limits = self._limits(target)
+        seen: dict[tuple[int, int], int] = {}
+        stack = [start]
+        while stack and limits:
+            if not self.steps:
+                self.exact = False
+                break
+            self.steps -= 1
+            places, open_ads, state, worth, chosen = stack.pop()
+            if (limits - state) & guards != guards:
+                continue
+            if worth >= target:
+                found = chosen
+                if not best:
+                    break
+                target = worth + 1
+                limits = self._limits(target)
+            open_ads = self._ledger.fitting(open_ads, limits - state)
+            alike = open_ads, state >> self._ledger.goal_bits
+            if seen.get(alike, -1) < worth:
+                seen[alike] = worth
+                stack += self._branches((places, open_ads, state, worth, chosen), limits)
         return found
 
-    def _look(self, limit: int) -> int:
-        """Goes on until no bound is above the best packing.
+    def _branches(self, now: _Partial, limits: int) -> Sequence[_Partial]:
+        """What a partial packing can become at the place with the fewest choices; the best last."""
+        places, open_ads, state, worth, chosen = now
+        left = limits - state
+        free: list[_Place] = []
+        labels = 0
+        for place in places:
+            ads, loss, label = place
+            if ads & open_ads:
+                free.append(place)
+                labels |= label
+            elif not ads & chosen:
+                state += loss
+        hope = limits - state - self._ledger.unusable(left, open_ads, len(free), labels)
+        choices, may_stay_free = self._fewest_choices(free, open_ads, hope)
+        branches: list[_Partial] = []
+        for rank in bits(choices):
+            if open_ads >> rank & 1:
+                branches.append(self._added((free, open_ads, state, worth, chosen), rank))
+                # In the other branches it is left out, and its twins with it.
+                open_ads &= self._leaves[rank]
+        if may_stay_free:
+            branches.append((free, open_ads, state, worth, chosen))
+        return branches[::-1]
 
-        Returns:
-            The greatest bound that is left.
+    def _fewest_choices(self, free: Sequence[_Place], open_ads: int, hope: int) -> tuple[int, bool]:
+        """The ads for the place that has the fewest, and whether it may stay free.
+
+        Args:
+            free: the places.
+            open_ads: that may come.
+            hope: what is left of the limits, at most.
         """
-        guards, whole, last = self._problem.guards, self._scale.whole, len(self._stages)
-        heap = [(-(self._bound & whole), 0, self._start.state, self._bound)]
-        seen: list[dict[int, int]] = [{} for _ in self._stages]
-        while heap and -heap[0][0] > self._best:
-            if not limit:
-                return self._dive(heap)
-            limit -= 1
-            _, place, state, bound = heapq.heappop(heap)
-            if seen[place].get(state, bound) > bound:
-                continue
-            stage = self._stages[place]
-            place += 1
-            for regret, labels, takes in stage.choices:
-                after = state - takes
-                if state & labels or after & guards != guards:
-                    continue
-                after |= labels
-                rest = bound - regret
-                for bit, price in stage.closing:
-                    if not after & bit:
-                        rest -= price
-                after &= stage.open
-                if place == last:
-                    self._best = max(self._best, rest - self._unused_room(after))
-                    continue
-                hope = rest - self._unfillable_room(place, after) & whole
-                if hope > self._best and seen[place].get(after, -1) < rest:
-                    seen[place][after] = rest
-                    heapq.heappush(heap, (-hope, place, after, rest))
-        return 0
+        guards = self._ledger.guards
+        fewest, choices, may_stay_free = len(self._ranked) + 2, 0, False
+        if hope & guards == guards:
+            for ads, loss, _ in free:
+                here = open_ads & ads
+                count = here.bit_count()
+                if count < fewest:
+                    may = (hope - loss) & guards == guards
+                    if count + may < fewest:
+                        fewest, choices, may_stay_free = count + may, here, may
+        return choices, may_stay_free
 
-    def _dive(self, heap: list[tuple[int, int, int, int]]) -> int:
-        """Completes the most hopeful partial packings by the choices of least regret.
+    def _limits(self, target: int) -> int:
+        """The limits of packings that reach a target; 0 where none can."""
+        spare = self._goal.bound - (target & self._own_worth) * GRAIN
+        return self._ledger.limits + spare if spare >= 0 else 0
 
-        Returns:
-            The greatest bound that is left.
-        """
-        for _, place, state, bound in heapq.nsmallest(_DIVES, heap):
-            self._best = max(self._best, self._complete(place, state, bound))
-        return -heap[0][0]
+    def _target(self, known: Sequence[int], worth: int) -> int:
+        """A worth in the last goal, with what a packing has of the others."""
+        others = sum(self._worths[self._rank[index]] for index in known) & ~self._own_worth
+        return others + worth
 
-    def _complete(self, place: int, state: int, bound: int) -> int:
-        """The weight of a packing that takes the least regret from stage to stage.
+    def _partial(self, start: Sequence[int]) -> _Partial:
+        """The packing to start from."""
+        now: _Partial = (self._places, self._all, 0, 0, 0)
+        for index in start:
+            now = self._added(now, self._rank[index])
+        return now
 
-        Returns:
-            The weight; -1 where a stage has no choice that fits.
-        """
-        for stage in self._stages[place:]:
-            choice = next((c for c in stage.choices if self._fits(state, c)), None)
-            if choice is None:
-                return -1
-            regret, labels, takes = choice
-            state = state - takes | labels
-            bound -= regret + sum(price for bit, price in stage.closing if not state & bit)
-            state &= stage.open
-        return bound - self._unused_room(state)
-
-    def _fits(self, state: int, choice: tuple[int, int, int]) -> bool:
-        _, labels, takes = choice
-        guards = self._problem.guards
-        return not state & labels and (state - takes) & guards == guards
-
-    def _unfillable_room(self, place: int, state: int) -> int:
-        """The price of the seconds that no ads of later stages can fill."""
-        left = self._problem.room_left
-        return sum(
-            price * fillable.unfillable(place, left(state, kind + SECONDS), left(state, kind + ADS))
-            for kind, price, fillable in self._breaks
+    def _added(self, now: _Partial, rank: int) -> _Partial:
+        """A partial packing with one more ad."""
+        places, open_ads, state, worth, chosen = now
+        return (
+            places,
+            open_ads & self._keeps[rank],
+            state + self._ledger.takes[rank],
+            worth + self._worths[rank],
+            chosen | 1 << rank,
         )
 
-    def _unused_room(self, state: int) -> int:
-        """The price of the room that a complete packing leaves."""
-        return sum(
-            price * self._problem.room_left(state, kind) for kind, price in self._room_prices
-        )
+    def _without_twins(self, ads: Sequence[Ad]) -> list[int]:
+        """By rank, all ads but for that one and those after it that are the same in everything."""
+        twins: dict[Ad, int] = {}
+        leaves = [0] * len(ads)
+        for rank in reversed(range(len(ads))):
+            ad = ads[self._ranked[rank]]
+            twins[ad] = twins.get(ad, 0) | 1 << rank
+            leaves[rank] = ~twins[ad]
+        return leaves
+
+    def _set(self, indexes: Iterable[int]) -> int:
+        return sum(1 << self._rank[index] for index in indexes)
+
+    def _indexes(self, ads: int) -> list[int]:
+        return sorted(self._ranked[rank] for rank in bits(ads))

@@ -12,6 +12,7 @@ from xsp_server.auction.privacy.rules import DEFAULTS, OF_SIGNAL, Rule
 from xsp_server.auction.privacy.signals import Reading, Signals
 from xsp_server.auction.privacy.words import Change, Precision, Signal
 from xsp_server.errors import ConfigError
+from xsp_server.values import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class BidderPrivacy:
     rules: tuple[Rule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Disclosure:
     """What a bidder may see.
 

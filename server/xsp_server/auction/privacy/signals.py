@@ -12,6 +12,7 @@ from xsp_server.auction.privacy import gpp, refusals
 from xsp_server.auction.privacy.rules import GDPR_RULES, GPP_RULES, bit
 from xsp_server.auction.privacy.tcf import TcString
 from xsp_server.auction.privacy.words import Signal
+from xsp_server.values import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Reading:
     gpp_without_sid: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Signals:
     """What a request says about privacy.
 
@@ -110,7 +111,7 @@ def _read_strings(
     return Signals(rules, decided, decided_in_gpp)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Regs:
     """The members of `regs` from both of their places.
 

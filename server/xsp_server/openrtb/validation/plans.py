@@ -1,10 +1,10 @@
 """From tables of facts about fields to plans by which messages are walked, each once.
 
 `compile_plans` reads the tables at import. `inspect` walks a message: it asks for the fields that
-are there (`ListFields`), dispatches each to its check, and gathers one bit for every field whose
-presence a rule asks about. Those bits together select what remains to be done, worked out the
-first time that a combination is met: required fields that are missing, fields that exclude each
-other, and the checks that look at several fields.
+are there (`ListFields`; one by one where only a few matter), tests each, and gathers one bit for
+every field whose presence a rule asks about. Those bits together select what remains to be done,
+worked out the first time that a combination is met: required fields that are missing, fields that
+exclude each other, and the checks that look at several fields.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,11 +29,15 @@ from xsp_server.openrtb.validation.result import Rule, Severity, define
 
 FieldCheck: TypeAlias = Callable[[Any, Place, Findings], None]
 """Judges the value of one field that is present; the place is its object's."""
+FieldTest: TypeAlias = Callable[[Any], object]
+"""Whether a value is right, so that its check would find nothing. Most are, and need no more."""
 ObjectCheck: TypeAlias = Callable[[Any, Place, Findings], None]
 """Judges one object; the place is its own."""
 
 _REMEMBERED: Final = 256
 """Combinations of present fields that a plan remembers; rarer ones are worked out each time."""
+_FEW: Final = 4
+"""Fields that matter, up to which to ask for each takes less time than to list all fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Across:
 class Plan:
     """How objects of one type are walked."""
 
-    __slots__ = ("_acts", "_bits", "_presence", "_remembered", "entries")
+    __slots__ = ("_acts", "_bits", "_presence", "entries", "few", "remembered")
 
     def __init__(self, descriptor: Descriptor) -> None:
         self._bits = {f.name: 1 << i for i, f in enumerate(descriptor.fields)}
@@ -62,10 +66,14 @@ class Plan:
         self._acts: list[tuple[Callable[[int], bool], ObjectCheck]] = []
         # Bits that those tests look at; fields outside of them count for nothing.
         self._presence = 0
-        self._remembered: dict[int, tuple[ObjectCheck, ...]] = {}
-        # For each field its bit (0 while no test looks at it) and its check.
-        self.entries: dict[FieldDescriptor, tuple[int, FieldCheck | None]] = {}
-        self.entries |= dict.fromkeys(descriptor.fields, (0, None))
+        # What is to be done, by the bits that are there; see `acts_on`.
+        self.remembered: dict[int, tuple[ObjectCheck, ...]] = {}
+        # For each field its bit (0 while no test looks at it), its test and its check.
+        self.entries: dict[FieldDescriptor, tuple[int, FieldTest | None, FieldCheck | None]] = {}
+        self.entries |= dict.fromkeys(descriptor.fields, (0, None, None))
+        # Where they are few, the fields that matter, in their order: name, whether it is a list,
+        # and the entry. None: they are many.
+        self.few: list[tuple[str, bool, int, FieldTest | None, FieldCheck | None]] | None = []
 
     def across(self, when: Iterable[str], check: ObjectCheck) -> None:
         """Adds a check that runs on objects in which all of the named fields are present."""
@@ -76,21 +84,35 @@ class Plan:
         """Adds what is done when a test on the bits of `mask` holds."""
         self._acts.append((test, act))
         self._presence |= mask
-        self._remembered.clear()
-        for descriptor, (_, check) in self.entries.items():
-            self.entries[descriptor] = (self._bits[descriptor.name] & self._presence, check)
+        self.remembered.clear()
+        for descriptor, (_, right, check) in self.entries.items():
+            bit = self._bits[descriptor.name] & self._presence
+            self.entries[descriptor] = (bit, right, check)
+        self._pick_few()
 
-    def on_field(self, descriptor: FieldDescriptor, check: FieldCheck) -> None:
-        """Adds a check of one field, after those that it has."""
-        bit, first = self.entries[descriptor]
+    def on_field(
+        self, descriptor: FieldDescriptor, check: FieldCheck, right: FieldTest | None = None
+    ) -> None:
+        """Adds a check of one field, after those that it has.
+
+        Args:
+            descriptor: the field.
+            check: judges its value.
+            right: whether the check need not run; None: it always does.
+        """
+        bit, first_right, first = self.entries[descriptor]
         if first is not None:
-            second = check
+            check, right = _both(first, check), _both_right(first_right, right)
+        self.entries[descriptor] = (bit, right, check)
+        self._pick_few()
 
-            def check(value: Any, place: Place, findings: Findings) -> None:
-                first(value, place, findings)
-                second(value, place, findings)
-
-        self.entries[descriptor] = (bit, check)
+    def _pick_few(self) -> None:
+        matter = [
+            (descriptor.name, bool(descriptor.is_repeated), *entry)
+            for descriptor, entry in self.entries.items()
+            if entry[0] or entry[2]
+        ]
+        self.few = matter if len(matter) <= _FEW else None
 
     def mask(self, names: Iterable[str]) -> int:
         """The bits of the named fields."""
@@ -98,24 +120,53 @@ class Plan:
 
     def acts_on(self, present: int) -> tuple[ObjectCheck, ...]:
         """What is to be done about an object in which these fields are present."""
-        acts = self._remembered.get(present)
+        acts = self.remembered.get(present)
         if acts is None:
             acts = tuple(act for test, act in self._acts if test(present))
-            if len(self._remembered) < _REMEMBERED:
-                self._remembered[present] = acts
+            if len(self.remembered) < _REMEMBERED:
+                self.remembered[present] = acts
         return acts
+
+
+def _both(first: FieldCheck, second: FieldCheck) -> FieldCheck:
+    def check(value: Any, place: Place, findings: Findings) -> None:
+        first(value, place, findings)
+        second(value, place, findings)
+
+    return check
+
+
+def _both_right(first: FieldTest | None, second: FieldTest | None) -> FieldTest | None:
+    if first is None or second is None:
+        return None
+    return lambda value: first(value) and second(value)
 
 
 def inspect(plan: Plan, message: Message, place: Place, findings: Findings) -> None:
     """Reports what is wrong with a message and with everything in it."""
     present = 0
-    entries = plan.entries
-    for descriptor, value in message.ListFields():
-        bit, check = entries[descriptor]
-        present |= bit
-        if check is not None:
-            check(value, place, findings)
-    for act in plan.acts_on(present):
+    if plan.few is None:
+        entries = plan.entries
+        for descriptor, value in message.ListFields():
+            bit, right, check = entries[descriptor]
+            present |= bit
+            if check is not None and (right is None or not right(value)):
+                check(value, place, findings)
+    else:
+        for name, is_list, bit, right, check in plan.few:
+            if is_list:
+                value = getattr(message, name)
+                if not value:
+                    continue
+            elif message.HasField(name):
+                value = getattr(message, name)
+            else:
+                continue
+            present |= bit
+            if check is not None and (right is None or not right(value)):
+                check(value, place, findings)
+    acts = plan.remembered.get(present)
+    for act in plan.acts_on(present) if acts is None else acts:
         act(message, place, findings)
 
 
@@ -222,7 +273,7 @@ def _required(facts: Facts, descriptor: FieldDescriptor, fact: Required, plan: P
             if not value:
                 findings.report(rule, place, shown(value))
 
-        plan.on_field(descriptor, check)
+        plan.on_field(descriptor, check, bool)
 
 
 def _holds(facts: Facts, descriptor: FieldDescriptor, fact: Holds, plan: Plan) -> None:
@@ -244,7 +295,10 @@ def _holds(facts: Facts, descriptor: FieldDescriptor, fact: Holds, plan: Plan) -
             if not test(value):
                 findings.report(rule, place, shown(value), index=index)
 
-    plan.on_field(descriptor, check_each if descriptor.is_repeated else check)
+    if descriptor.is_repeated:
+        plan.on_field(descriptor, check_each)
+    else:
+        plan.on_field(descriptor, check, test)
 
 
 def _excludes(facts: Facts, descriptor: FieldDescriptor, fact: Excludes, plan: Plan) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from xsp_server.values import value
+
 
 class Severity(StrEnum):
     """What a violation means for the message."""
@@ -55,7 +57,7 @@ def define(
     return rule
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Violation:
     """One rule broken in one place.
 
@@ -83,7 +85,7 @@ class Violation:
         return f"{self.severity} {self.path or '(message)'}: {self.description} [{self.rule}]"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ValidationResult:
     """The verdict on one message.
 

@@ -1,0 +1,172 @@
+"""`xsp vast`: resolve a chain here, or say what is wrong with a document."""
+
+import sys
+from pathlib import Path
+
+import click
+import uvloop
+from google.protobuf.json_format import MessageToJson
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from xsp.vast.v1.resolution_pb2 import Hop, Resolution, ResolvedAd
+from xsp.vast.v1.resolve_options_pb2 import ResolveOptions, VastSource
+from xsp.vast.v1.vast_lists_pb2 import FailureReason
+from xsp.vast.v1.violations_pb2 import Violation, ViolationRule, ViolationSeverity
+from xsp_server.errors import XspError
+from xsp_server.upstream.guard import GuardSettings
+from xsp_server.upstream.vast_upstream import VastSettings, VastUpstream
+from xsp_server.vast.lint import lint
+from xsp_server.vast.resolver import VastChainResolver
+
+
+@click.group("vast")
+def command() -> None:
+    """VAST 2.0 to 4.3: follow chains, check documents."""
+
+
+@command.command("resolve")
+@click.argument("source")
+@click.option("--user", "user_id", help="User id of the session.")
+@click.option("--max-hops", type=click.IntRange(0, 20), default=5, show_default=True)
+@click.option(
+    "--base", help="Address that a FILE came from; relative addresses resolve against it."
+)
+@click.option("--allow-private", is_flag=True, help="Follow addresses of private networks, too.")
+@click.option("--xml", "as_xml", is_flag=True, help="Print the merged document.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole Resolution as JSON.")
+def resolve(
+    source: str,
+    user_id: str | None,
+    max_hops: int,
+    base: str | None,
+    allow_private: bool,
+    as_xml: bool,
+    as_json: bool,
+) -> None:
+    """Follow SOURCE, a tag's URL or a file (`-`: standard input), to its ads; draw the chain.
+
+    Exit status 1 where there is no ad.
+    """
+    start = _source(source, base)
+    resolution = uvloop.run(_resolve(start, user_id, max_hops, allow_private))
+    if as_json:
+        click.echo(MessageToJson(resolution, preserving_proto_field_name=True))
+    elif as_xml:
+        click.echo(resolution.xml)
+    else:
+        draw(resolution, Console(soft_wrap=True, highlight=False))
+    sys.exit(0 if resolution.ads else 1)
+
+
+@command.command("lint")
+@click.argument("files", type=click.File("rb"), nargs=-1, required=True)
+def lint_files(files: tuple[click.utils.LazyFile, ...]) -> None:
+    """Say where FILES deviate from their version of VAST: line, path, rule.
+
+    Exit status 1 if anything is an error.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    failed = False
+    for file in files:
+        try:
+            violations = lint(file.read())
+        except XspError as error:
+            console.print(Text(f"{file.name}: ").append(str(error), "bold red"))
+            failed = True
+            continue
+        errors = sum(
+            each.severity == ViolationSeverity.VIOLATION_SEVERITY_ERROR for each in violations
+        )
+        failed |= errors > 0
+        verdict = Text("ok", "green") if not errors else Text(f"{errors} errors", "bold red")
+        console.print(Text(f"{file.name}: ").append(verdict))
+        for violation in violations:
+            console.print(_violation(violation))
+    sys.exit(int(failed))
+
+
+def draw(resolution: Resolution, console: Console) -> None:
+    """A chain as a tree: each step below the one that led to it, and what came out at the end."""
+    root = Tree(Text(_outcome(resolution), "bold"))
+    places: dict[int, Tree] = {}
+    for hop in resolution.hops:
+        above = places[hop.parent_hop] if hop.HasField("parent_hop") else root
+        places[hop.index] = above.add(_hop(hop))
+    for ad in resolution.ads:
+        places[ad.chain[-1].hop].add(_ad(ad))
+    for failure in resolution.failures:
+        reason = _words(FailureReason.Name(failure.reason), "FAILURE_REASON_")
+        places[failure.hop].add(Text(f"{failure.code} {reason}: {failure.message}", "red"))
+    for left_out in resolution.left_out_ads:
+        reason = _words(FailureReason.Name(left_out.reason), "FAILURE_REASON_")
+        places[left_out.ad.hop].add(Text(f"ad {left_out.ad.ad_id} left out: {reason}", "dim"))
+    console.print(root)
+    for url in resolution.error_plan:
+        console.print(Text(f"{url.duty} {url.code} {url.url}", "dim"))
+
+
+async def _resolve(
+    start: VastSource, user_id: str | None, max_hops: int, allow_private: bool
+) -> Resolution:
+    guard = GuardSettings()
+    if allow_private:
+        guard = GuardSettings(allow_networks=("0.0.0.0/0", "::/0"), ports=())
+    async with VastUpstream(VastSettings(name="command line", guard=guard)) as upstream:
+        resolver = VastChainResolver(upstream)
+        options = ResolveOptions(max_hops=max_hops)
+        return await resolver.resolve(start, user_id=user_id, options=options)
+
+
+def _source(source: str, base: str | None) -> VastSource:
+    if source.startswith(("http://", "https://")):
+        return VastSource(tag_uri=source)
+    try:
+        document = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except OSError as error:
+        raise click.BadParameter(f"{source}: {error.strerror}; expected a URL or a file") from None
+    return VastSource(document=document, base_uri=base)
+
+
+def _outcome(resolution: Resolution) -> str:
+    ads, failures = len(resolution.ads), len(resolution.failures)
+    took = resolution.elapsed.ToMicroseconds() / 1000
+    return f"{ads} ads, {failures} failures, {resolution.fetch_count} requests, {took:.1f} ms"
+
+
+def _hop(hop: Hop) -> Text:
+    line = Text(hop.final_url or hop.url or hop.tag_uri or "document")
+    status = f" {hop.http_status}" if hop.HasField("http_status") else ""
+    version = f" VAST {hop.version}" if hop.version else ""
+    took = hop.elapsed.ToMicroseconds() / 1000
+    line.append(f"{status}{version} {hop.body_bytes} bytes {took:.1f} ms", "dim")
+    if hop.redirects:
+        line.append(f" after {len(hop.redirects)} redirects", "dim")
+    if hop.code:
+        line.append(f" {hop.code} {hop.message}", "red")
+    return line
+
+
+def _ad(resolved: ResolvedAd) -> Text:
+    inline, seconds = resolved.ad.inline, resolved.metadata.duration.ToMilliseconds() / 1000
+    line = Text(f"ad {resolved.ad.id}", "bold green")
+    line.append(f" {inline.ad_title}", "green")
+    line.append(
+        f" {seconds:g} s, {resolved.wrapper_count} wrappers, "
+        f"{len(resolved.tracking_urls)} tracking URLs"
+    )
+    return line
+
+
+def _violation(violation: Violation) -> Text:
+    severity = _words(ViolationSeverity.Name(violation.severity), "VIOLATION_SEVERITY_")
+    rule = _words(ViolationRule.Name(violation.rule), "VIOLATION_RULE_")
+    style = "bold red" if severity == "error" else "yellow"
+    line = Text("  ").append(f"{severity:8}", style)
+    line.append(f"{violation.line}: {violation.path}: {violation.message}")
+    return line.append(f"  [{rule}]", "dim")
+
+
+def _words(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).lower().replace("_", " ")

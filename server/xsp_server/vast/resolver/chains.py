@@ -1,0 +1,157 @@
+"""`VastChainResolver`: the public face of this room."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from random import SystemRandom
+
+from xsp.vast.v1 import macros_pb2, resolution_pb2, resolve_options_pb2
+from xsp.vast.v1 import resolve_options_pb2 as options_pb
+from xsp_server.vast.macros import Judge, MacroChoices, careful
+from xsp_server.vast.resolver.answer import Context, answer
+from xsp_server.vast.resolver.driver import Call, Driver, Used
+from xsp_server.vast.resolver.fetcher import Session, Upstream
+from xsp_server.vast.resolver.outcome import Outcome
+from xsp_server.vast.resolver.requests import Filler, Origin, RandBits
+from xsp_server.vast.resolver.trace import Clock, Trace, duration, timestamp
+from xsp_server.vast.resolver.wishes import ResolverSettings, Wishes, check_sources, read
+
+Source = resolve_options_pb2.VastSource
+OnHop = Callable[[resolution_pb2.Hop], None]
+Fire = Callable[[Sequence[resolution_pb2.ErrorUrl]], None]
+
+_RANDBITS = SystemRandom().getrandbits
+_NO_OPTIONS = resolve_options_pb2.ResolveOptions()
+_NO_MACROS = macros_pb2.MacroOptions()
+
+
+class VastChainResolver:
+    """Follows tags and documents to the InLine ads, with all that their chains add.
+
+    resolution = await VastChainResolver(upstream).resolve("https://ads.example/tag")
+
+    It keeps nothing between calls; any number of them may run at once.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it works with, each with a default
+        self,
+        upstream: Upstream,
+        *,
+        settings: ResolverSettings | None = None,
+        fire: Fire | None = None,
+        judge: Judge = careful,
+        wall: Callable[[], int] = time.time_ns,
+        monotonic: Callable[[], float] = time.monotonic,
+        randbits: RandBits = _RANDBITS,
+    ) -> None:
+        """Takes what it works with.
+
+        Args:
+            upstream: where documents come from.
+            settings: the most that a call may cost.
+            fire: requests Error URLs, after it has returned; it must not wait for them. None: the
+                server requests none, and all stay with the caller.
+            judge: what privacy leaves of the values of macros.
+            wall: the time, ns since 1970-01-01 UTC.
+            monotonic: seconds, never going back.
+            randbits: randomness that nobody can guess.
+        """
+        self._upstream = upstream
+        self._settings = settings or ResolverSettings()
+        self._fire = fire
+        self._judge = judge
+        self._wall = wall
+        self._monotonic = monotonic
+        self._randbits = randbits
+
+    async def resolve(  # noqa: PLR0913 - the source, and what else there is to say of it
+        self,
+        source: Source | str | bytes | Sequence[Source] | None = None,
+        *,
+        user_id: str | None = None,
+        max_hops: int = 5,
+        options: resolve_options_pb2.ResolveOptions = _NO_OPTIONS,
+        macros: macros_pb2.MacroOptions = _NO_MACROS,
+        session: Session | None = None,
+        timeout: float | None = None,
+        on_hop: OnHop | None = None,
+    ) -> resolution_pb2.Resolution:
+        """One resolution.
+
+        A chain that ends in an error code is an answer, not an exception.
+
+        Args:
+            source: a tag's address, a document's bytes, or the contract's message of either;
+                several are a waterfall. None: the upstream's own.
+            user_id: whom it is for, where there is no session.
+            max_hops: Wrappers followed on the way to one InLine, where the options don't say.
+            options: limits and wishes.
+            macros: values and spellings of macros.
+            session: whom it is for. None: one is opened for the call.
+            timeout: seconds that the caller waits; the options' times hold too. None: they alone.
+            on_hop: told of each hop when it ends.
+
+        Raises:
+            InvalidOptions: sources or options have values that can't be.
+            InvalidMacros: likewise, macros.
+            TagRefused: the source's own tag is an address that the server must not reach.
+        """
+        clock = Clock(self._wall, self._monotonic)
+        sources = self._upstream.sources if source is None else _sources(source)
+        check_sources(sources)
+        wishes = read(options, self._settings, max_hops=max_hops, timeout=timeout)
+        is_fresh = session is None or not session.was_told
+        session = session or self._upstream.open_session(user_id)
+        filler = Filler(
+            MacroChoices.from_message(macros),
+            wishes,
+            session,
+            Origin(self._judge, clock.now_ns, self._randbits, is_fresh),
+        )
+        bodies = options_pb.RESOLUTION_PART_SOURCE_DOCUMENTS in wishes.parts
+        trace = Trace(clock, on_hop, with_bodies=bodies)
+        call = Call(
+            wishes=wishes,
+            fetcher=self._upstream.fetcher,
+            session=session,
+            filler=filler,
+            clock=clock,
+            trace=trace,
+            places=asyncio.Semaphore(self._settings.concurrency),
+            used=Used(wishes.max_fetches, self._settings.max_documents),
+        )
+        outcome = await _waterfall(call, sources)
+        resolution = answer(outcome, Context(wishes, filler, trace))
+        self._fire_errors(resolution, wishes)
+        resolution.start_time.CopyFrom(timestamp(clock.start_ns))
+        resolution.elapsed.CopyFrom(duration(clock.elapsed()))
+        return resolution
+
+    def _fire_errors(self, resolution: resolution_pb2.Resolution, wishes: Wishes) -> None:
+        """Hands over what the server requests, and leaves out the plan where it isn't wanted."""
+        planned = [url for url in resolution.error_plan if url.fired_by_server]
+        if self._fire is not None and planned:
+            self._fire(planned)
+        elif planned:
+            for url in planned:
+                url.fired_by_server = False
+        if options_pb.RESOLUTION_PART_ERROR_PLAN not in wishes.parts:
+            resolution.ClearField("error_plan")
+
+
+def _sources(source: Source | str | bytes | Sequence[Source]) -> Sequence[Source]:
+    if isinstance(source, str):
+        return [Source(tag_uri=source)]
+    if isinstance(source, bytes):
+        return [Source(document=source)]
+    return [source] if isinstance(source, Source) else source
+
+
+async def _waterfall(call: Call, sources: Sequence[Source]) -> Outcome:
+    """One source after the other, until one gives an ad."""
+    outcome = Outcome()
+    for index, source in enumerate(sources):
+        outcome.add([await Driver(call, index, source).run()])
+        if outcome.found:
+            break
+    return outcome
