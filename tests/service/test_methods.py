@@ -11,7 +11,6 @@ from xsp.bid.v1.bid_service_pb2 import StreamBidsRequest, StreamBidsResponse
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp.state.v1 import state_service_pb2, state_service_pb2_grpc
-from xsp.vast.v1 import vast_service_pb2, vast_service_pb2_grpc
 from xsp_server.config import ServerSettings
 from xsp_server.service.methods import Gate, Stream, bind
 
@@ -41,11 +40,9 @@ async def test_methods_that_are_not_built_answer_unimplemented(serve):
     server = await serve()
     async with grpc.aio.insecure_channel(server.address) as channel:
         state = state_service_pb2_grpc.StateServiceStub(channel)
-        vast = vast_service_pb2_grpc.VastServiceStub(channel)
         calls = [
             state.GetBudget(state_service_pb2.GetBudgetRequest()),
-            vast.ResolveVast(vast_service_pb2.ResolveVastRequest()),
-            vast.StreamResolveVast(vast_service_pb2.StreamResolveVastRequest()).read(),
+            state.WatchBudgets(state_service_pb2.WatchBudgetsRequest()).read(),
         ]
         for call in calls:
             with pytest.raises(grpc.aio.AioRpcError) as caught:

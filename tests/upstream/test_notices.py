@@ -19,7 +19,7 @@ from xsp_server.upstream.notices import (
     NoticeSettings,
 )
 
-WIN, BILLING, LOSS = NoticeKind
+WIN, BILLING, LOSS, ERROR = NoticeKind
 
 
 def notice(kind=WIN, bid="b", *, auction="a", bidder="acme", host="acme.example", url=None, **more):

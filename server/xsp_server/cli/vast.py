@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 import uvloop
@@ -30,9 +31,7 @@ def command() -> None:
 @click.argument("source")
 @click.option("--user", "user_id", help="User id of the session.")
 @click.option("--max-hops", type=click.IntRange(0, 20), default=5, show_default=True)
-@click.option(
-    "--base", help="Address that a FILE came from; relative addresses resolve against it."
-)
+@click.option("--base", help="Address of a FILE; relative ones resolve against it.")
 @click.option("--allow-private", is_flag=True, help="Follow addresses of private networks, too.")
 @click.option("--xml", "as_xml", is_flag=True, help="Print the merged document.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Resolution as JSON.")
@@ -62,7 +61,7 @@ def resolve(
 
 @command.command("lint")
 @click.argument("files", type=click.File("rb"), nargs=-1, required=True)
-def lint_files(files: tuple[click.utils.LazyFile, ...]) -> None:
+def lint_files(files: tuple[BinaryIO, ...]) -> None:
     """Say where FILES deviate from their version of VAST: line, path, rule.
 
     Exit status 1 if anything is an error.
@@ -76,15 +75,16 @@ def lint_files(files: tuple[click.utils.LazyFile, ...]) -> None:
             console.print(Text(f"{file.name}: ").append(str(error), "bold red"))
             failed = True
             continue
-        errors = sum(
-            each.severity == ViolationSeverity.VIOLATION_SEVERITY_ERROR for each in violations
-        )
+        errors = sum(each.severity == _ERROR for each in violations)
         failed |= errors > 0
         verdict = Text("ok", "green") if not errors else Text(f"{errors} errors", "bold red")
         console.print(Text(f"{file.name}: ").append(verdict))
         for violation in violations:
             console.print(_violation(violation))
     sys.exit(int(failed))
+
+
+_ERROR = ViolationSeverity.VIOLATION_SEVERITY_ERROR
 
 
 def draw(resolution: Resolution, console: Console) -> None:
@@ -113,7 +113,8 @@ async def _resolve(
     guard = GuardSettings()
     if allow_private:
         guard = GuardSettings(allow_networks=("0.0.0.0/0", "::/0"), ports=())
-    async with VastUpstream(VastSettings(name="command line", guard=guard)) as upstream:
+    section = {"name": "command line", "guard": guard}
+    async with VastUpstream(VastSettings.model_validate(section)) as upstream:
         resolver = VastChainResolver(upstream)
         options = ResolveOptions(max_hops=max_hops)
         return await resolver.resolve(start, user_id=user_id, options=options)

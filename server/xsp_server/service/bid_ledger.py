@@ -89,7 +89,7 @@ def facts_of(
         headers: makes what goes along with its notices; called if there is a URL to request.
     """
     bids = [_facts_of_bid(result, verdict) for verdict in result.verdicts]
-    told = headers() if any([bid.urls for bid in bids]) else {}
+    told = headers() if any(bid.urls for bid in bids) else {}
     return AuctionFacts(auction_id, result.request_id, bids, told)
 
 

@@ -93,8 +93,8 @@ class NoticeSettings(BaseModel):
     max_age_seconds: Annotated[float, Field(gt=0, le=86_400)] = 300.0
     """A notice that is older is given up, however often it was tried."""
     queue_size: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """Notices that wait or are under way, all together. Loss and error notices fill three quarters of it at
-    most, and win notices nine tenths, so that billing finds a place."""
+    """Notices that wait or are under way, all together. Loss and error notices fill three quarters
+    of it at most, and win notices nine tenths, so that billing finds a place."""
     host_queue_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2_000
     """Likewise for one host, so that one that hangs leaves room to the others."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 64

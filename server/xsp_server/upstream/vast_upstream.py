@@ -121,7 +121,7 @@ class VastUpstream(Upstream[Document]):
 
         Args:
             params: added to the tag's query.
-            session: that the call belongs to: id, trace, device and cookies of a `Session` go along.
+            session: that the call belongs to; a `Session` has id, trace, device and cookies.
             timeout: seconds; by default, and at most, what the settings give.
 
         Returns:

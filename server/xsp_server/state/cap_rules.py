@@ -1,0 +1,258 @@
+"""What a frequency cap may say, and the counter that it counts in.
+
+A counter's name is a JSON list: [scope, custom scope, scope value, unit or "ms", length, alignment,
+time zone, session, start]. It says all that tells one counter from another, so that a subject's
+counters can be listed and reset without anything else.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from google.protobuf.duration_pb2 import Duration
+
+from xsp.state.v1.frequency_pb2 import (
+    CapScope,
+    CapSubject,
+    FrequencyCap,
+    MissingPolicy,
+    Window,
+    WindowAlignment,
+    WindowUnit,
+)
+from xsp.state.v1.guarantee_pb2 import FailPolicy
+from xsp_server.state import windows
+from xsp_server.state.backend import AMOUNT_MAX, NAME_MAX
+from xsp_server.state.faults import FieldInvalid
+from xsp_server.state.messages import DAY_MS, HOUR_MS, ms_of, zone_of
+from xsp_server.state.windows import Calendar, calendar
+
+MAX_TEXT: Final = 256
+"""Longest name or value of a scope, in UTF-8 bytes."""
+
+_LENGTHS: Final = {
+    WindowUnit.WINDOW_UNIT_HOUR: HOUR_MS,
+    WindowUnit.WINDOW_UNIT_DAY: DAY_MS,
+    WindowUnit.WINDOW_UNIT_WEEK: 7 * DAY_MS,
+}
+_CALENDARS: Final = {
+    WindowUnit.WINDOW_UNIT_HOUR: Calendar.HOUR,
+    WindowUnit.WINDOW_UNIT_DAY: Calendar.DAY,
+    WindowUnit.WINDOW_UNIT_WEEK: Calendar.WEEK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRule:
+    """A window that was checked.
+
+    Attributes:
+        unit: its named length; 0 where it is a duration.
+        length_ms: its length; 0 for lifetime and session.
+        alignment: where it begins; never unspecified.
+        zone_name: its time zone as told; empty: UTC.
+        zone: its time zone.
+    """
+
+    unit: "WindowUnit.ValueType"
+    length_ms: int
+    alignment: "WindowAlignment.ValueType"
+    zone_name: str
+    zone: ZoneInfo
+
+    @property
+    def is_session(self) -> bool:
+        """Whether it is that of a session."""
+        return self.unit == WindowUnit.WINDOW_UNIT_SESSION
+
+    def at(self, now_ms: int) -> tuple[windows.Window, int]:
+        """The store's window, and its start where the name of the counter has it, else 0."""
+        if self.is_session:
+            return windows.refresh(DAY_MS), 0
+        if self.unit == WindowUnit.WINDOW_UNIT_LIFETIME:
+            return windows.FOREVER, 0
+        if self.alignment == WindowAlignment.WINDOW_ALIGNMENT_SLIDING:
+            return windows.sliding(self.length_ms), 0
+        if self.alignment == WindowAlignment.WINDOW_ALIGNMENT_FIRST:
+            return windows.first(self.length_ms), 0
+        if self.unit:
+            start, end = calendar(_CALENDARS[self.unit], self.zone, now_ms)
+        else:
+            start = now_ms - now_ms % self.length_ms
+            end = start + self.length_ms
+        return windows.until(end), start
+
+
+@dataclass(frozen=True, slots=True)
+class CapRule:
+    """A cap that was checked.
+
+    Attributes:
+        id: its name, or its place.
+        scope: never unspecified.
+        custom_scope: name of a custom scope.
+        subjects: whose impressions, user before household.
+        limit: greatest number; None: the cooldown alone limits.
+        window: its window.
+        cooldown_ms: 0: none.
+        allows_missing: whether it lets pass what it can't count.
+        fail_policy: as told.
+    """
+
+    id: str
+    scope: "CapScope.ValueType"
+    custom_scope: str
+    subjects: "tuple[CapSubject.ValueType, ...]"
+    limit: int | None
+    window: WindowRule
+    cooldown_ms: int
+    allows_missing: bool
+    fail_policy: "FailPolicy.ValueType"
+
+    def counter(self, scope_value: str, session_id: str, now_ms: int) -> tuple[str, windows.Window]:
+        """Name and window of its counter.
+
+        Raises:
+            FieldInvalid: the name would be too long.
+        """
+        rule = self.window
+        window, start = rule.at(now_ms)
+        name = json.dumps(
+            [
+                self.scope,
+                self.custom_scope,
+                scope_value,
+                rule.unit,
+                rule.length_ms,
+                rule.alignment,
+                rule.zone_name,
+                session_id if rule.is_session else "",
+                start,
+            ],
+            ensure_ascii=False,
+            separators=(",", ":"),
+        )
+        if len(name.encode()) > NAME_MAX:
+            expected = f"expected at most {MAX_TEXT} bytes for each of scope value and session"
+            raise FieldInvalid(self.id, f"{expected}, got {len(name)} characters in all")
+        return name, window
+
+
+@dataclass(frozen=True, slots=True)
+class CounterName:
+    """What the name of a counter says."""
+
+    scope: "CapScope.ValueType"
+    custom_scope: str
+    scope_value: str
+    window: Window
+    session_id: str
+
+
+def counter_name(name: str) -> CounterName:
+    """Reads the name of a counter."""
+    scope, custom, scope_value, unit, length, alignment, zone, session, _ = json.loads(name)
+    window = Window(time_zone=zone)
+    if unit:
+        window.unit = unit
+    else:
+        window.duration.CopyFrom(duration(length))
+    if unit not in (WindowUnit.WINDOW_UNIT_LIFETIME, WindowUnit.WINDOW_UNIT_SESSION):
+        window.alignment = alignment
+    return CounterName(scope, custom, scope_value, window, session)
+
+
+def duration(ms: int) -> Duration:
+    """A length of time."""
+    return Duration(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000)
+
+
+def rule_of(path: str, cap: FrequencyCap, place: int) -> CapRule:
+    """Checks a cap, and reads it.
+
+    Raises:
+        InvalidRequest: a field has a value that it can't have.
+    """
+    limit = cap.limit if cap.HasField("limit") else None
+    cooldown_ms = _length(f"{path}.cooldown", cap.cooldown, 0) if cap.HasField("cooldown") else 0
+    if limit is None and not cooldown_ms:
+        raise FieldInvalid(f"{path}.limit", "missing; expected a limit, a cooldown, or both")
+    if limit is not None and not 0 <= limit <= AMOUNT_MAX:
+        raise FieldInvalid(f"{path}.limit", f"expected 0 to {AMOUNT_MAX}, got {limit}")
+    scope = cap.scope or CapScope.CAP_SCOPE_CAMPAIGN
+    for name, told, known in (
+        ("scope", scope, CapScope.values()),
+        ("subject", cap.subject, CapSubject.values()),
+        ("fail_policy", cap.fail_policy, FailPolicy.values()),
+        ("missing_policy", cap.missing_policy, MissingPolicy.values()),
+    ):
+        if told not in known:
+            raise FieldInvalid(f"{path}.{name}", f"expected a value of the enum, got {told}")
+    is_custom = scope == CapScope.CAP_SCOPE_CUSTOM
+    if is_custom != bool(cap.custom_scope) or len(cap.custom_scope.encode()) > MAX_TEXT:
+        expected = f"expected 1 to {MAX_TEXT} bytes" if is_custom else "expected none"
+        raise FieldInvalid(
+            f"{path}.custom_scope", f"{expected} with this scope, got {cap.custom_scope!r:.80}"
+        )
+    return CapRule(
+        id=cap.cap_id or f"caps[{place}]",
+        scope=scope,
+        custom_scope=cap.custom_scope,
+        subjects=_SUBJECTS[cap.subject],
+        limit=limit,
+        window=window_rule(f"{path}.window", cap.window if cap.HasField("window") else _HOUR),
+        cooldown_ms=cooldown_ms,
+        allows_missing=cap.missing_policy == MissingPolicy.MISSING_POLICY_ALLOW,
+        fail_policy=cap.fail_policy,
+    )
+
+
+def window_rule(path: str, window: Window) -> WindowRule:
+    """Checks a window, and reads it.
+
+    Raises:
+        InvalidRequest: a field has a value that it can't have.
+    """
+    kind = window.WhichOneof("length")
+    unit = WindowUnit.WINDOW_UNIT_HOUR if kind is None else window.unit
+    if kind == "duration":
+        length = _length(f"{path}.duration", window.duration, 1000)
+    elif unit not in WindowUnit.values() or not unit:
+        raise FieldInvalid(f"{path}.unit", f"expected hour, day, week, lifetime, session: {unit}")
+    else:
+        length = _LENGTHS.get(unit, 0)
+    alignment = window.alignment or WindowAlignment.WINDOW_ALIGNMENT_FIRST
+    if alignment not in WindowAlignment.values():
+        raise FieldInvalid(f"{path}.alignment", f"expected a value of the enum, got {alignment}")
+    if not length and window.alignment:
+        raise FieldInvalid(f"{path}.alignment", "expected none for lifetime and session")
+    if window.time_zone and alignment != WindowAlignment.WINDOW_ALIGNMENT_CALENDAR:
+        raise FieldInvalid(f"{path}.time_zone", "expected none but for calendar windows")
+    return WindowRule(
+        unit=WindowUnit.WINDOW_UNIT_UNSPECIFIED if kind == "duration" else unit,
+        length_ms=length,
+        alignment=alignment,
+        zone_name=window.time_zone,
+        zone=zone_of(f"{path}.time_zone", window.time_zone),
+    )
+
+
+_HOUR: Final = Window(unit=WindowUnit.WINDOW_UNIT_HOUR)
+
+_USER: Final = CapSubject.CAP_SUBJECT_USER
+_HOUSEHOLD: Final = CapSubject.CAP_SUBJECT_HOUSEHOLD
+_SUBJECTS: Final = {
+    CapSubject.CAP_SUBJECT_UNSPECIFIED: (_USER,),
+    _USER: (_USER,),
+    _HOUSEHOLD: (_HOUSEHOLD,),
+    CapSubject.CAP_SUBJECT_USER_AND_HOUSEHOLD: (_USER, _HOUSEHOLD),
+}
+
+
+def _length(path: str, told: Duration, least: int) -> int:
+    ms = ms_of(told)
+    if told.nanos % 1_000_000 or not least <= ms <= windows.DURATION_MAX:
+        got = f"{told.seconds} s and {told.nanos} ns"
+        raise FieldInvalid(path, f"expected whole milliseconds from {least} up, got {got}")
+    return ms
