@@ -5,6 +5,7 @@ build_response(request, result)             the answer as an OpenRTB bid respons
 WinnerDetermination(rules)                  the same for one response in hand
 """
 
+from xsp_server.auction.checks import Refusal
 from xsp_server.auction.determination import WinnerDetermination
 from xsp_server.auction.engine import run
 from xsp_server.auction.fates import (
@@ -26,8 +27,16 @@ from xsp_server.auction.result import (
 )
 from xsp_server.auction.rules import DealPolicy, Overlap, Rules, Separation
 from xsp_server.auction.terms import MediaType
+from xsp_server.auction.withdrawals import (
+    NOTHING_WITHDRAWN,
+    BidKey,
+    key_of,
+    vast_unresolved,
+)
 
 __all__ = [
+    "NOTHING_WITHDRAWN",
+    "BidKey",
     "BidVerdict",
     "BidderVerdict",
     "DealPolicy",
@@ -39,6 +48,7 @@ __all__ = [
     "PodVerdict",
     "PriceBasis",
     "RankClass",
+    "Refusal",
     "Relation",
     "Result",
     "Rules",
@@ -47,5 +57,7 @@ __all__ = [
     "Winner",
     "WinnerDetermination",
     "build_response",
+    "key_of",
     "run",
+    "vast_unresolved",
 ]

@@ -22,6 +22,7 @@ from xsp_server.auction.result import (
 )
 from xsp_server.auction.rules import Rules
 from xsp_server.auction.terms import AuctionTerms
+from xsp_server.auction.withdrawals import NOTHING_WITHDRAWN, BidKey, key_of
 from xsp_server.openrtb.reply import Outcome, Reply
 
 DEFAULT_RULES = Rules()
@@ -51,6 +52,7 @@ def run(
     replies: Sequence[Reply],
     rules: Rules = DEFAULT_RULES,
     asked: Mapping[str, Collection[str]] = ALL_IMPS,
+    withdrawn: Mapping[BidKey, Refusal] = NOTHING_WITHDRAWN,
 ) -> Result:
     """Judges every bid and finds the winners and their prices.
 
@@ -63,6 +65,7 @@ def run(
             seatbids and bids in them makes a difference.
         rules: the exchange's rules.
         asked: ids of the imps that each bidder was asked for, where it was not for all.
+        withdrawn: bids that may not compete although they pass every check, and why.
     """
     auction, checks = AuctionTerms(request, rules, asked), Checks()
     bidders: list[BidderVerdict] = []
@@ -76,6 +79,8 @@ def run(
         elif verdict.standing in _REPLY_REFUSALS:
             refusal = _REPLY_REFUSALS[verdict.standing](auction, reply)
             judged += [(bid, refusal) for bid in bids]
+    if withdrawn:
+        judged = [(bid, refusal or withdrawn.get(key_of(bid))) for bid, refusal in judged]
     contest = Contest(auction)
     settlement = contest.decide([bid for bid, refusal in judged if refusal is None])
     verdicts = {bid: _judge_bid(bid, refusal, settlement) for bid, refusal in judged}

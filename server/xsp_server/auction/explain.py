@@ -56,6 +56,8 @@ def least_change(result: Result, verdict: BidVerdict) -> LeastChange:
     """
     if verdict.fate is Fate.WON:
         return LeastChange()
+    if verdict.fate is Fate.VAST_UNRESOLVED:
+        return LeastChange(possible=False)
     bid, arrival = verdict.facts, None
     if verdict.fate is Fate.LATE:
         arrival = result.auction.deadline_ms
@@ -80,7 +82,7 @@ def would_win_at(result: Result, verdict: BidVerdict) -> int | None:
         ranks too low), or where it was not worked out (a pod that was not searched to the end, or
         one with groups).
     """
-    if verdict.fate in (Fate.LATE, Fate.WRONG_REQUEST_ID):
+    if verdict.fate in (Fate.LATE, Fate.WRONG_REQUEST_ID, Fate.VAST_UNRESOLVED):
         return None
     return _least_price(result, verdict.facts)
 

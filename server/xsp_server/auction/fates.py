@@ -42,6 +42,9 @@ class Fate(StrEnum):
     BELOW_FLOOR = "below_floor"
     BELOW_DEAL_FLOOR = "below_deal_floor"
 
+    VAST_UNRESOLVED = "vast_unresolved"
+    """Withdrawn: it won, but its VAST chain has no ad."""
+
     WON = "won"
     LOST_GROUP = "lost_group"
     SEAT_LIMIT = "seat_limit"

@@ -23,10 +23,12 @@ from xsp_server.service.record import record, rules_in_force
 from xsp_server.service.recorder import Recorder
 from xsp_server.service.report import report
 from xsp_server.service.session import logged, open_session
+from xsp_server.service.unwrapping import Unwrapping
+from xsp_server.service.unwrapping import check as check_unwrapping
 from xsp_server.upstream import Session
 from xsp_server.values import value
 
-UNBUILT = frozenset({"resolve_vast", "test"})
+UNBUILT = frozenset({"test"})
 """Options that the contract has and this server doesn't."""
 
 _NO_OPTIONS = AuctionOptions()
@@ -71,6 +73,7 @@ class Auctions:
         notices: Notices,
         recorder: Recorder | None,
         server_version: str,
+        unwrapping: Unwrapping | None = None,
     ) -> None:
         """Takes what an auction needs.
 
@@ -79,11 +82,14 @@ class Auctions:
             notices: tells the bidders, or prepares what callers tell them.
             recorder: keeps records of all auctions; None: nothing does.
             server_version: for records, as `0.3.0`.
+            unwrapping: follows the VAST of winners; None: nothing does, and it is refused.
         """
         self._exchange = exchange
         self._notices = notices
         self._recorder = recorder
         self._server_version = server_version
+        self._unwrapping = unwrapping
+        self._unbuilt = UNBUILT if unwrapping else UNBUILT | {"resolve_vast"}
 
     async def run(
         self,
@@ -109,20 +115,26 @@ class Auctions:
         """
         session = session or open_session(None, (), request)
         asked_for = _NO_OPTIONS if options is None else options
-        refuse_unbuilt(asked_for)
+        refuse_unbuilt(asked_for, self._unbuilt)
+        if asked_for.HasField("resolve_vast"):
+            check_unwrapping(asked_for.resolve_vast)
         delivery = self._notices.delivery(asked_for.notice_delivery)
         with logged(session):
             run = await self._exchange.run(request, time_remaining, on_reply, session)
+            response = run.response
+            if self._unwrapping is not None and asked_for.HasField("resolve_vast"):
+                wanted = asked_for.resolve_vast
+                run, response = await self._unwrapping.unwrap(run, wanted, session)
         if self._recorder is not None:
             self._recorder.take(run, run.auction_id, session.to_message(), options)
         report_ = None if asked_for.explain in _NO_REPORT else _report(run, asked_for.explain)
         record_ = self._record(run, session, options) if asked_for.record else None
         if delivery == CALLER:
             notices = self._notices.prepare_for(facts_of(run.auction_id, run.result))
-            return Answer(run.response, report_, record_, notices)
+            return Answer(response, report_, record_, notices)
         # The callback runs when the answer is with gRPC: telling bidders delays no caller.
         asyncio.get_running_loop().call_soon(self._send_notices, run, session)
-        return Answer(withheld(run.response), report_, record_)
+        return Answer(withheld(response), report_, record_)
 
     def _send_notices(self, run: AuctionRun, session: Session) -> None:
         self._notices.send_for(

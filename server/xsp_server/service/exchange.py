@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 
 import structlog
 
+from xsp.bid.v1.auction_report_pb2 import VastUnwrap
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server import auction
@@ -71,6 +72,9 @@ class AuctionRun:
         result: what was decided about every bid, and why.
         response: the answer, with every notice URL, whoever sends the notices.
         form: how it is written.
+        withdrawn: bids that were refused from outside, and why.
+        unwraps: what became of the VAST of bids that won once.
+        vast_ms: what that took.
         started_at: when it began, UTC.
         timings: where its time went.
         skipped: bidders that were to be asked and whose policies were against it, by name.
@@ -90,6 +94,22 @@ class AuctionRun:
     session_id: str = ""
     auction_id: str = ""
     form: AnswerForm = AnswerForm()
+    withdrawn: Mapping[auction.BidKey, auction.Refusal] = field(
+        default_factory=lambda: auction.NOTHING_WITHDRAWN
+    )
+    unwraps: Mapping[auction.BidKey, VastUnwrap] = field(default_factory=dict)
+    vast_ms: float = 0.0
+
+
+def without(run: AuctionRun, withdrawn: Mapping[auction.BidKey, auction.Refusal]) -> AuctionRun:
+    """The same auction, decided again without the bids that are withdrawn."""
+    result = auction.run(
+        run.request, run.replies, run.rules, imps_asked(run.asked), withdrawn=withdrawn
+    )
+    response = auction.build_response(
+        run.request, result, seatnonbid=run.form.seatnonbid, fill_macros=run.form.fill_macros
+    )
+    return replace(run, result=result, response=response, withdrawn=withdrawn)
 
 
 class Exchange:

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from xsp.bid.v1.auction_options_pb2 import ExplainLevel
 from xsp.bid.v1.auction_record_pb2 import AuctionRecord
-from xsp.bid.v1.auction_report_pb2 import AuctionReport
+from xsp.bid.v1.auction_report_pb2 import AuctionReport, Fate
 from xsp_server import auction
 from xsp_server.auction import Rules
 from xsp_server.auction.plan import Plan
@@ -28,6 +28,7 @@ _NOT_DECIDED: Mapping[str, tuple[str, ...]] = {
         *("skipped_imps", "privacy_changes"),
         *("timeout", "sent_at", "latency", "attempts", "secondary", "http_status", "grpc_status"),
     ),
+    "BidReport": ("vast",),
     "PodReport": ("took",),
 }
 """What a report tells of planning, privacy, calls and times. The auction itself decides the rest.
@@ -75,7 +76,8 @@ def run_again(record: AuctionRecord, rules: Rules | None = None) -> AuctionRun:
     """
     request, replies = record.bid_request, replies_of(record)
     rules, form = rules_of(record) if rules is None else rules, answer_form_of(record)
-    result = auction.run(request, replies, rules, _imps_asked(record))
+    withdrawn = _withdrawn(record)
+    result = auction.run(request, replies, rules, _imps_asked(record), withdrawn)
     response = auction.build_response(
         request, result, seatnonbid=form.seatnonbid, fill_macros=form.fill_macros
     )
@@ -89,7 +91,20 @@ def run_again(record: AuctionRecord, rules: Rules | None = None) -> AuctionRun:
         started_at=record.clock.ToDatetime(UTC),
         timings=_NO_TIMES,
         form=form,
+        withdrawn=withdrawn,
     )
+
+
+def _withdrawn(record: AuctionRecord) -> Mapping[auction.BidKey, auction.Refusal]:
+    """Bids that were refused from outside: what the world said then is a fact of the record."""
+    return {
+        (bidder.bidder, bid.seatbid_index, bid.bid_index): auction.vast_unresolved(
+            bid.vast.error_code
+        )
+        for bidder in record.report.bidders
+        for bid in bidder.bids
+        if bid.fate == Fate.FATE_VAST_UNRESOLVED
+    }
 
 
 def _imps_asked(record: AuctionRecord) -> dict[str, tuple[str, ...]]:
@@ -142,7 +157,8 @@ def _decided(told: AuctionReport) -> AuctionReport:
     asked = [bidder for bidder in kept.bidders if bidder.asked]
     del kept.bidders[:]
     kept.bidders.extend(asked)
-    parts: list[Message] = [kept, *kept.bidders, *kept.pods]
+    bids = [bid for bidder in kept.bidders for bid in bidder.bids]
+    parts: list[Message] = [kept, *kept.bidders, *bids, *kept.pods]
     for part in parts:
         for name in _NOT_DECIDED[part.DESCRIPTOR.name]:
             part.ClearField(name)

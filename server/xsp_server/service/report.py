@@ -27,13 +27,14 @@ from xsp_server.auction import (
     Standing,
     Winner,
     explain,
+    key_of,
 )
 from xsp_server.auction.explain import LeastChange
 from xsp_server.auction.plan import SkipReason
 from xsp_server.auction.privacy import Action, Signal
 from xsp_server.openrtb import money
 from xsp_server.openrtb.reply import NotAsked, Reply, Skipped
-from xsp_server.service.exchange import AuctionRun, Timings
+from xsp_server.service.exchange import AuctionRun
 from xsp_server.service.planning import Asked
 
 MAX_TEXTS = 20
@@ -87,7 +88,7 @@ def report(run: AuctionRun, auction_id: str, level: ExplainLevel.ValueType) -> p
         imps=_imps(run.request, result),
         pods=[_pod(pod, result.currency) for pod in result.pods],
         nbr=result.nbr,
-        timings=_timings(run.timings),
+        timings=_timings(run),
         totals=_totals(run.request, result),
     )
 
@@ -105,9 +106,7 @@ def _bidders(
             reports.append(_not_asked(asked, run.skipped.get(asked.plan.bidder)))
             continue
         report = _asked(bidder, asked, run, replies.get(bidder.bidder))
-        report.bids.extend(
-            _bid(verdict, run.result, full=full) for verdict in verdicts[bidder.bidder]
-        )
+        report.bids.extend(_bid(verdict, run, full=full) for verdict in verdicts[bidder.bidder])
         reports.append(report)
     return reports
 
@@ -193,8 +192,9 @@ def _skip(reason: SkipReason) -> tuple[pb.SkipReason.ValueType, str]:
     return _SKIPS.get(reason, pb.SKIP_REASON_RULE), f"plan.{reason}"
 
 
-def _bid(verdict: BidVerdict, result: Result, *, full: bool) -> pb.BidReport:
-    message, facts, currency = verdict.message, verdict.facts, result.currency
+def _bid(verdict: BidVerdict, run: AuctionRun, *, full: bool) -> pb.BidReport:
+    message, facts, result = verdict.message, verdict.facts, run.result
+    currency = result.currency
     report = pb.BidReport(
         bid_id=verdict.bid,
         seatbid_index=facts.seatbid_index,
@@ -220,6 +220,7 @@ def _bid(verdict: BidVerdict, result: Result, *, full: bool) -> pb.BidReport:
         rule_id=verdict.rule_id,
         loss_reason=verdict.loss_code,
         nonbid_status=verdict.nonbid,
+        vast=run.unwraps.get(key_of(facts)) if run.unwraps else None,
     )
     if full:
         _explain(report, verdict, result)
@@ -355,14 +356,16 @@ def _pod(pod: PodVerdict, currency: str) -> pb.PodReport:
     )
 
 
-def _timings(timings: Timings) -> pb.AuctionTimings:
+def _timings(run: AuctionRun) -> pb.AuctionTimings:
+    timings = run.timings
     return pb.AuctionTimings(
         available=_duration(timings.available_ms),
         validation=_duration(timings.validation_ms),
         planning=_duration(timings.planning_ms),
         bidders=_duration(timings.bidders_ms),
         decision=_duration(timings.decision_ms),
-        total=_duration(timings.total_ms),
+        vast=_duration(run.vast_ms) if run.unwraps else None,
+        total=_duration(timings.total_ms + run.vast_ms),
     )
 
 

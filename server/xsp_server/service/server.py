@@ -28,6 +28,7 @@ from xsp_server.service.record_file import RecordWriter
 from xsp_server.service.recorder import Recorder
 from xsp_server.service.session import session_headers
 from xsp_server.service.stream import BidStreams
+from xsp_server.service.unwrapping import Unwrapping
 from xsp_server.service.vast import CallersTags, ErrorNotices, VastServicer
 from xsp_server.upstream.documents import Documents
 from xsp_server.upstream.fetch import GuardedFetcher
@@ -93,14 +94,16 @@ class Server:
         fetcher = GuardedFetcher(AddressGuard(self._settings.guard))
         sender = NoticeSender(fetcher, self._settings.notices)
         notices = Notices(sender, self._settings.notices, headers_of=session_headers)
-        auctions = Auctions(self._exchange, notices, self._recorder, self._version)
-        streams = BidStreams(auctions)
         documents = self._documents()
         resolver = VastChainResolver(
             CallersTags(Documents(documents, max_cache_bytes=self._settings.vast.max_cache_bytes)),
             settings=self._settings.vast,
             fire=ErrorNotices(sender).send,
         )
+        auctions = Auctions(
+            self._exchange, notices, self._recorder, self._version, Unwrapping(resolver)
+        )
+        streams = BidStreams(auctions)
         server = self._assemble(BidServicer(auctions, streams, notices), VastServicer(resolver))
         self._port = _listen(server, self._settings.server)
         await server.start()
