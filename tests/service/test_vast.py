@@ -15,11 +15,13 @@ from xsp.vast.v1.vast_lists_pb2 import VastErrorCode, VastVersion
 
 GUARD = {"allow_networks": ["127.0.0.1/32"], "ports": []}
 INLINE = (
-    '<VAST version="4.2"><Ad id="ad"><InLine><AdSystem>S</AdSystem><AdTitle>Ad</AdTitle>'
-    "<AdServingId>7</AdServingId><Impression>https://t.example/i</Impression><Creatives><Creative>"
-    "<UniversalAdId idRegistry='r'>u</UniversalAdId><Linear><Duration>00:00:15</Duration>"
+    '<VAST xmlns="http://www.iab.com/VAST" version="4.2"><Ad id="ad"><InLine>'
+    "<AdSystem>S</AdSystem><Impression>https://t.example/i</Impression>"
+    "<AdServingId>7</AdServingId><AdTitle>Ad</AdTitle><Creatives><Creative>"
+    "<Linear><Duration>00:00:15</Duration>"
     '<MediaFiles><MediaFile delivery="progressive" type="video/mp4" width="1" height="1">'
-    "https://m.example/v.mp4</MediaFile></MediaFiles></Linear></Creative></Creatives></InLine>"
+    "https://m.example/v.mp4</MediaFile></MediaFiles></Linear>"
+    "<UniversalAdId idRegistry='r'>u</UniversalAdId></Creative></Creatives></InLine>"
     "</Ad></VAST>"
 )
 

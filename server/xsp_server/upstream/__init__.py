@@ -26,6 +26,7 @@ from xsp_server.upstream.upstream_session import (
     Spend,
     UpstreamSession,
 )
+from xsp_server.upstream.vast_upstream import VastSettings, VastUpstream
 
 __all__ = [
     "Ask",
@@ -55,6 +56,8 @@ __all__ = [
     "Upstream",
     "UpstreamConfig",
     "UpstreamSession",
+    "VastSettings",
+    "VastUpstream",
     "Waterfall",
     "build_group",
 ]

@@ -6,8 +6,7 @@ async with upstream:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Self
 from urllib.parse import urlencode
 
@@ -157,7 +156,7 @@ class _Ask:
     timeout: float
     max_body_bytes: int
     session: Session | None
-    headers: Mapping[str, str] = MappingProxyType({})
+    headers: Mapping[str, str] = field(default_factory=dict)
     max_redirects: int = 20
     take: Callable[[], bool] = lambda: True
     use_cache: bool = True
