@@ -1,5 +1,6 @@
 """The auction report: what an auction came to, as messages."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -369,10 +370,24 @@ def _timings(run: AuctionRun) -> pb.AuctionTimings:
     )
 
 
+def _impressions(imp: BidRequest.Imp) -> Fraction:
+    """How many impressions one play of an imp is: `Imp.qty.multiplier` (section 3.2.31), else 1."""
+    if not imp.HasField("qty") or not imp.qty.multiplier > 0:  # nor for one that is no number
+        return _ONE
+    multiplier = imp.qty.multiplier
+    return Fraction(repr(multiplier)) if math.isfinite(multiplier) else _ONE
+
+
+_ONE = Fraction(1)
+
+
 def _totals(request: BidRequest, result: Result) -> pb.AuctionTotals:
     eligible = sum(map(_was_eligible, result.verdicts))
     filled = len({winner.imp for winner in result.winners})
-    revenue = sum((winner.clearing_price for winner in result.winners), Fraction())
+    plays = {imp.id: _impressions(imp) for imp in request.imp}
+    revenue = sum(
+        (winner.clearing_price * plays[winner.imp] for winner in result.winners), Fraction()
+    )
     return pb.AuctionTotals(
         bidders_asked=len(result.bidders),
         bidders_answered=sum(bidder.standing in _ANSWERED for bidder in result.bidders),
