@@ -5,6 +5,7 @@ What is left is the server's own work: gRPC, validation, planning, judging, the 
 
 import argparse
 import asyncio
+import gc
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -80,6 +81,8 @@ async def main(bidders: int, imps: int, margin_ms: int) -> None:
     )
     logs.configure(settings.log)
     async with Server(settings) as server:
+        gc.collect()
+        gc.freeze()  # as `xsp serve` does
         print(server.address, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

@@ -1,6 +1,7 @@
 """An XSP server with the bidders of a JSON file, which prints its address."""
 
 import asyncio
+import gc
 import json
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ async def main(bidders: list[dict[str, Any]]) -> None:
     )
     logs.configure(settings.log)
     async with Server(settings) as server:
+        gc.collect()
+        gc.freeze()  # as `xsp serve` does
         print(server.address, flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

@@ -1,6 +1,7 @@
 """`xsp serve`."""
 
 import asyncio
+import gc
 import signal
 from pathlib import Path
 
@@ -47,6 +48,10 @@ async def serve(settings: Settings, file: Path | None = None) -> None:
         source = SettingsFile(file, change)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, source.read_again)
         watch = asyncio.create_task(source.watch())
+        # What start-up made stays: no collection of garbage has to look at it again, each of which
+        # stops every auction for a while.
+        gc.collect()
+        gc.freeze()
         await stop_signal()
         watch.cancel()
 

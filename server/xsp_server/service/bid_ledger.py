@@ -1,11 +1,12 @@
 """The bids of recent auctions, kept so that notices about them can still be sent."""
 
+import marshal
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from xsp.bid.v1 import notice_pb2 as pb
 from xsp.bid.v1.auction_options_pb2 import NoticeDelivery
@@ -128,22 +129,57 @@ Action = tuple[pb.NoticeAction.ValueType, str]
 """What the server does with a notice URL, and the URL where the caller is to send it."""
 
 
-@dataclass(slots=True, eq=False)
 class _Auction:
     """One auction in the ledger.
 
+    At rest its bids are one piece of bytes: as objects, those of an hour would make every full
+    collection of Python's garbage stop the server for a quarter of a second.
+
     Attributes:
+        id: what the server calls it.
+        openrtb_request_id: `BidRequest.id`.
+        delivery: who sends its notices.
+        headers: that go along with them.
         put_at: when it came in, by the ledger's clock.
         weight: what its bids count for.
     """
 
-    id: str
-    openrtb_request_id: str
-    delivery: NoticeDelivery.ValueType
-    headers: Mapping[str, str]
-    put_at: float
-    bids: "list[LedgerBid]" = field(default_factory=list)
-    weight: int = 0
+    __slots__ = (
+        *("id", "openrtb_request_id", "delivery", "headers", "put_at", "weight"),
+        *("_bids", "_packed"),
+    )
+
+    def __init__(
+        self, facts: AuctionFacts, delivery: NoticeDelivery.ValueType, put_at: float
+    ) -> None:
+        self.id = facts.auction_id
+        self.openrtb_request_id = facts.openrtb_request_id
+        self.delivery = delivery
+        self.headers = facts.headers
+        self.put_at = put_at
+        self._packed = b""
+        self._bids: list[LedgerBid] | None = [LedgerBid(self, bid) for bid in facts.bids]
+        self.weight = sum([bid.weight for bid in self._bids])
+
+    @property
+    def bids(self) -> "list[LedgerBid]":
+        """All that are kept of it; what is noted of one counts until `pack`, and after it."""
+        if self._bids is None:
+            self._bids = [LedgerBid.unpacked(self, row) for row in marshal.loads(self._packed)]  # noqa: S302 - our own bytes
+            self._packed = b""
+        return self._bids
+
+    def pack(self) -> None:
+        """Puts its bids to rest."""
+        if self._bids is not None:
+            self._packed = marshal.dumps([bid.packed() for bid in self._bids])
+            self._bids = None
+
+    def drop_losers(self) -> None:
+        """Forgets the bids that didn't win."""
+        self._bids = [bid for bid in self.bids if bid.facts.won]
+        self.weight = sum([bid.weight for bid in self._bids])
+        self.pack()
 
 
 class LedgerBid:
@@ -162,6 +198,42 @@ class LedgerBid:
         self.auction = auction
         self.facts = facts
         self.told: dict[NoticeKind, Action] = {}
+
+    def packed(self) -> tuple[Any, ...]:
+        """It in plain values, as `unpacked` takes it."""
+        facts, price = self.facts, self.facts.price
+        return (
+            *(facts.bidder, facts.seat, facts.imp, facts.bid, facts.path, facts.won),
+            facts.currency,
+            None if price is None else (price.numerator, price.denominator),
+            {kind.value: url for kind, url in facts.urls.items()} if facts.urls else None,
+            dict(facts.values) if facts.values else None,
+            facts.win_gets_markup,
+            {kind.value: (int(did), url) for kind, (did, url) in self.told.items()}
+            if self.told
+            else None,
+        )
+
+    @classmethod
+    def unpacked(cls, auction: "_Auction", row: tuple[Any, ...]) -> Self:
+        """A bid that was packed."""
+        bidder, seat, imp, bid_id, path, won, currency, price, urls, values, markup, told = row
+        facts = BidFacts(
+            bidder=bidder,
+            seat=seat,
+            imp=imp,
+            bid=bid_id,
+            path=path,
+            won=won,
+            currency=currency,
+            price=None if price is None else Fraction(*price),
+            urls={NoticeKind(kind): url for kind, url in (urls or {}).items()},
+            values=values or {},
+            win_gets_markup=markup,
+        )
+        bid = cls(auction, facts)
+        bid.told = {NoticeKind(kind): (did, url) for kind, (did, url) in (told or {}).items()}
+        return bid
 
     @property
     def key(self) -> pb.BidKey:
@@ -219,6 +291,7 @@ class BidLedger:
         self._auctions: OrderedDict[str, _Auction] = OrderedDict()
         self._by_request: defaultdict[str, list[_Auction]] = defaultdict(list)
         self._with_losers: deque[_Auction] = deque()
+        self._awake: list[_Auction] = []
 
     def __len__(self) -> int:
         """What the bids in it count for."""
@@ -231,11 +304,12 @@ class BidLedger:
             All of them, whether there was room to keep them or not.
         """
         now = self._clock()
+        for each in self._awake:
+            each.pack()
         if facts.auction_id in self._auctions:
             self._forget(facts.auction_id)
-        auction = _Auction(facts.auction_id, facts.openrtb_request_id, delivery, facts.headers, now)
-        auction.bids.extend(LedgerBid(auction, bid) for bid in facts.bids)
-        auction.weight = sum(bid.weight for bid in auction.bids)
+        auction = _Auction(facts, delivery, now)
+        self._awake = [auction]
         self._held += auction.weight
         self._auctions[auction.id] = auction
         self._by_request[auction.openrtb_request_id].append(auction)
@@ -258,13 +332,9 @@ class BidLedger:
         else:
             same = self._by_request.get(key.openrtb_request_id, [])
             auctions = islice(reversed(same), MAX_SAME_REQUEST)
-        found = [
-            bid
-            for auction in auctions
-            if key.openrtb_request_id in ("", auction.openrtb_request_id)
-            for bid in auction.bids
-            if bid.fits(key)
-        ]
+        meant = [one for one in auctions if key.openrtb_request_id in ("", one.openrtb_request_id)]
+        self._awake += meant
+        found = [bid for auction in meant for bid in auction.bids if bid.fits(key)]
         if not found:
             raise BidNotFound(path, key)
         if len(found) > 1:
@@ -284,10 +354,9 @@ class BidLedger:
             self._forget(oldest.id)
 
     def _drop_losers(self, auction: _Auction) -> None:
-        auction.bids = [bid for bid in auction.bids if bid.facts.won]
         if self._auctions.get(auction.id) is auction:
             self._held -= auction.weight
-            auction.weight = sum(bid.weight for bid in auction.bids)
+            auction.drop_losers()
             self._held += auction.weight
 
     def _forget(self, auction_id: str) -> None:
