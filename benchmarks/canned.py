@@ -68,12 +68,13 @@ class CannedTransport(Transport):
         return self._answer
 
 
-async def main(bidders: int, imps: int, margin_ms: int) -> None:
+async def main(bidders: int, imps: int, margin_ms: int, keep_bids: int) -> None:
     """Serves until standard input closes."""
     settings = Settings(
         server={"listen": "127.0.0.1:0", "drain_seconds": 0},
         log={"level": "error"},
         auction={"margin_ms": margin_ms},
+        notices={"keep_bids": keep_bids},
         bidders=[
             {"type": "canned", "name": f"b{n}", "price": 5 + n, "imps": imps}
             for n in range(bidders)
@@ -92,5 +93,6 @@ if __name__ == "__main__":
     parser.add_argument("--bidders", type=int, default=3)
     parser.add_argument("--imps", type=int, default=2)
     parser.add_argument("--margin-ms", type=int, default=20)
+    parser.add_argument("--keep-bids", type=int, default=100_000)
     options = parser.parse_args()
-    uvloop.run(main(options.bidders, options.imps, options.margin_ms))
+    uvloop.run(main(options.bidders, options.imps, options.margin_ms, options.keep_bids))

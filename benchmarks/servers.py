@@ -45,9 +45,12 @@ class Process:
 
 
 @asynccontextmanager
-async def canned(bidders: int, imps: int, margin_ms: int = 20) -> AsyncIterator[Process]:
+async def canned(
+    bidders: int, imps: int, margin_ms: int = 20, keep_bids: int = 100_000
+) -> AsyncIterator[Process]:
     """XSP with bidders in process that have their answers to requests of so many imps ready."""
     options = {"--bidders": bidders, "--imps": imps, "--margin-ms": margin_ms}
+    options |= {"--keep-bids": keep_bids}
     arguments = (str(part) for option in options.items() for part in option)
     async with _started("canned.py", *arguments) as process:
         yield process

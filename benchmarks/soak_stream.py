@@ -31,6 +31,8 @@ CALLERS = 32
 HANG_EVERY = 5
 HANG_MS = 30
 TMAX = 10_000  # ms: a machine that stalls must not fail the run
+KEEP_BIDS = 10_000
+"""Bids remembered for notices: what the server keeps on purpose is full before memory is taken."""
 REPORTS = 20
 MOST_GROWTH = 0.05
 
@@ -74,7 +76,7 @@ class Watch:
 
 async def main(auctions: int, calls: int) -> bool:
     """Runs both phases; True: memory stayed flat."""
-    async with canned(BIDDERS, IMPS, margin_ms=0) as server:
+    async with canned(BIDDERS, IMPS, margin_ms=0, keep_bids=KEEP_BIDS) as server:
         streams = Watch("stream", server, auctions)
         async with _stalled(server) as sent:
             await asyncio.gather(*(_peer(server, streams, auctions // PEERS) for _ in range(PEERS)))

@@ -1,20 +1,57 @@
 """Every error that XSP raises on purpose, as one tree.
 
     XspError
-    ├── InvalidRequest       INVALID_ARGUMENT     the caller sent something wrong, with field paths
-    │   ├── MissingField     INVALID_ARGUMENT     a field of our own messages is absent
-    │   ├── Undecodable      INVALID_ARGUMENT     the bytes are not the message
-    │   └── InvalidJson      INVALID_ARGUMENT     the text is not OpenRTB JSON
-    │       └── JsonSyntax   INVALID_ARGUMENT     the text is not JSON
-    ├── TooLarge             RESOURCE_EXHAUSTED   a limit on bytes was passed
-    │   └── TooDeep          RESOURCE_EXHAUSTED   a limit on nesting was passed
-    ├── DeadlineTooShort     DEADLINE_EXCEEDED    no time to ask anybody
-    ├── RetryableError
-    │   ├── Overloaded       RESOURCE_EXHAUSTED   too much at once; try again later
-    │   └── Unavailable      UNAVAILABLE          something we depend on is away; try again later
-    ├── NotBuilt             UNIMPLEMENTED        the contract has it, this server doesn't
-    └── ConfigError          FAILED_PRECONDITION  a setting is wrong
+    ├── CampaignNotFound         NOT_FOUND
+    ├── ConfigError              FAILED_PRECONDITION
+    ├── DeadlinePassed           DEADLINE_EXCEEDED
+    ├── DeadlineTooShort         DEADLINE_EXCEEDED
+    ├── InvalidRequest           INVALID_ARGUMENT
+    │   ├── CurrencyMismatch     INVALID_ARGUMENT
+    │   ├── CurrencyUnknown      INVALID_ARGUMENT
+    │   ├── DuplicateId          INVALID_ARGUMENT
+    │   ├── InvalidField         INVALID_ARGUMENT
+    │   ├── InvalidJson          INVALID_ARGUMENT
+    │   │   └── JsonSyntax       INVALID_ARGUMENT
+    │   ├── MissingField         INVALID_ARGUMENT
+    │   ├── RequestEmpty         INVALID_ARGUMENT
+    │   ├── Undecodable          INVALID_ARGUMENT
+    │   ├── RequestIdInvalid     INVALID_ARGUMENT     service.request_ids
+    │   ├── PageTokenInvalid     INVALID_ARGUMENT     state.faults
+    │   ├── TimeZoneUnknown      INVALID_ARGUMENT     state.faults
+    │   ├── VastUnreadable       INVALID_ARGUMENT     vast.faults
+    │   ├── VastUnwritable       INVALID_ARGUMENT     vast.faults
+    │   ├── InvalidMacros        INVALID_ARGUMENT     vast.macros.choices
+    │   └── InvalidOptions       INVALID_ARGUMENT     vast.resolver.wishes
+    ├── NotBuilt                 UNIMPLEMENTED
+    ├── RequestIdReused          ALREADY_EXISTS
+    ├── RetryableError           INTERNAL
+    │   ├── Overloaded           RESOURCE_EXHAUSTED
+    │   ├── Unavailable          UNAVAILABLE
+    │   │   └── StoreAway        UNAVAILABLE          state.backend
+    │   └── NoticeQueueFull      RESOURCE_EXHAUSTED   upstream.notices
+    ├── SessionClosed            FAILED_PRECONDITION
+    ├── TooLarge                 RESOURCE_EXHAUSTED
+    │   ├── TooDeep              RESOURCE_EXHAUSTED
+    │   └── TooManyItems         RESOURCE_EXHAUSTED
+    ├── BidNotFound              NOT_FOUND            service.bid_ledger
+    ├── NoticeAmbiguous          FAILED_PRECONDITION  service.bid_ledger
+    ├── NoticeConflict           FAILED_PRECONDITION  service.notify
+    ├── RecordError              INTERNAL             service.record
+    ├── ItemIdInFlight           ALREADY_EXISTS       service.stream
+    ├── CampaignChanged          ABORTED              state.faults
+    ├── CampaignCurrencyFixed    FAILED_PRECONDITION  state.faults
+    ├── CampaignHasChildren      FAILED_PRECONDITION  state.faults
+    ├── CampaignHasReservations  FAILED_PRECONDITION  state.faults
+    ├── CampaignKeyTaken         ALREADY_EXISTS       state.faults
+    ├── CampaignParentInvalid    FAILED_PRECONDITION  state.faults
+    ├── Overflow                 OUT_OF_RANGE         state.faults
+    ├── ReservationIdReused      ALREADY_EXISTS       state.faults
+    ├── ReservationNotFound      NOT_FOUND            state.faults
+    ├── ReservationResolved      FAILED_PRECONDITION  state.faults
+    ├── AddressRefused           PERMISSION_DENIED    upstream.guard.refusal
+    └── TagRefused               PERMISSION_DENIED    vast.resolver.refused
 
+The module is named where it is another than this one.
 `status` is a gRPC status name and `reason` a value of `xsp.rpc.v1.ErrorReason` without its prefix.
 Both are plain text here, so that the pure rooms can raise errors without importing gRPC; the
 service turns them into `google.rpc.Status` with details.
@@ -79,6 +116,59 @@ class MissingField(InvalidRequest):
         super().__init__(Violation(path, f"missing; expected {expected}"))
 
 
+class InvalidField(InvalidRequest):
+    """A field of XSP's own messages, or an argument in its place, has a value it can't have."""
+
+    reason = "FIELD_INVALID"
+
+    def __init__(self, path: str, description: str) -> None:
+        """Names the field and says `expected …, got …`; never the value of personal data."""
+        super().__init__(Violation(path, description))
+
+
+class RequestEmpty(InvalidRequest):
+    """A request has nothing where something is needed."""
+
+    reason = "REQUEST_EMPTY"
+
+
+class DuplicateId(InvalidRequest):
+    """An id stands twice in a list whose ids must differ."""
+
+    reason = "DUPLICATE_ID"
+
+    def __init__(self, path: str, first: int, second: int, field: str = "") -> None:
+        """Names both places.
+
+        Args:
+            path: of the list, as `notices`.
+            first: index of the entry that has the id first.
+            second: index of the one that has it again.
+            field: of the entry, as `.notice_id`; empty: the entry is the id.
+        """
+        super().__init__(
+            Violation(f"{path}[{first}]{field}", f"the same as {path}[{second}]{field}"),
+            Violation(f"{path}[{second}]{field}", "named twice; expected an id of its own"),
+        )
+
+
+class CurrencyUnknown(InvalidRequest):
+    """A currency is not three capital letters of ISO 4217."""
+
+    reason = "CURRENCY_UNKNOWN"
+
+
+class CurrencyMismatch(InvalidRequest):
+    """An amount is in another currency than what it is for; `metadata` has both."""
+
+    reason = "CURRENCY_MISMATCH"
+
+    def __init__(self, path: str, expected: str, found: str, whose: str = "the campaign's") -> None:
+        """Names both, and whose currency the expected one is."""
+        super().__init__(Violation(path, f"expected {expected}, as {whose}, got {found}"))
+        self.metadata = {"expected": expected, "found": found}
+
+
 class Undecodable(InvalidRequest):
     """The bytes are not a message of the type that the method takes."""
 
@@ -108,6 +198,40 @@ class TooDeep(TooLarge):
     """JSON, XML or messages are nested deeper than we follow."""
 
     reason = "NESTING_TOO_DEEP"
+
+
+class TooManyItems(TooLarge):
+    """A list has more entries than one call may have."""
+
+    reason = "TOO_MANY_ITEMS"
+
+
+class RequestIdReused(XspError):
+    """A `request_id` came before with other content; `metadata` has the fields that differ."""
+
+    status = "ALREADY_EXISTS"
+    reason = "REQUEST_ID_REUSED"
+
+
+class CampaignNotFound(XspError):
+    """No campaign has this id or key; `metadata` repeats it."""
+
+    status = "NOT_FOUND"
+    reason = "CAMPAIGN_NOT_FOUND"
+
+
+class SessionClosed(XspError):
+    """A session was used after its end."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "INTERNAL_FAULT"  # a slip in our own code: no call ever sees it
+
+
+class DeadlinePassed(XspError):
+    """The time of a stream's item ran out before its auction could begin."""
+
+    status = "DEADLINE_EXCEEDED"
+    reason = "DEADLINE_PASSED"
 
 
 class DeadlineTooShort(XspError):

@@ -522,8 +522,8 @@ async def test_a_call_needs_an_id_and_notices_with_ids_of_their_own():
     error = await refused(exchange, request_id="r", notices=same)
     assert error.reason == "DUPLICATE_ID"
     assert [violation.path for violation in error.violations] == [
-        "notices[2].notice_id",
         "notices[0].notice_id",
+        "notices[2].notice_id",
     ]
 
 

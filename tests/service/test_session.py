@@ -10,9 +10,9 @@ from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.session.v1 import session_context_pb2 as pb
 from xsp_server.auction.privacy import PrivacyPolicy
 from xsp_server.config import LogSettings
+from xsp_server.errors import InvalidField
 from xsp_server.service import logs
 from xsp_server.service.session import View, disclosed, logged, open_session, signals_of
-from xsp_server.upstream.session_errors import InvalidField
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 URL = "https://ads.example.com/"

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xsp.session.v1 import session_context_pb2 as pb
+from xsp_server.errors import InvalidField
 from xsp_server.upstream import cookies
 from xsp_server.upstream.cookies import Cookie, CookieJar
-from xsp_server.upstream.session_errors import InvalidField
 
 SECOND = 1_000_000_000
 NOW = 1_795_000_000 * SECOND

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.session.v1 import session_context_pb2 as pb
+from xsp_server.errors import InvalidField, TooManyItems
 from xsp_server.upstream.session import (
     Consent,
     Device,
@@ -21,7 +22,6 @@ from xsp_server.upstream.session import (
     Unmade,
     new_id,
 )
-from xsp_server.upstream.session_errors import InvalidField, TooManyItems
 
 NOW = 1_795_000_000_123_456_789
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

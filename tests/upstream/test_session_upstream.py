@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.session.v1 import session_context_pb2 as pb
+from xsp_server.errors import CampaignNotFound, InvalidField, SessionClosed
 from xsp_server.upstream.session import SessionContext
-from xsp_server.upstream.session_errors import CampaignNotFound, InvalidField, SessionClosed
 from xsp_server.upstream.upstream_session import (
     Budget,
     BudgetState,

@@ -25,10 +25,15 @@ from xsp.rpc.v1.status_pb2 import Status
 from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_server.auction import macros
 from xsp_server.errors import (
-    InvalidRequest,
+    CurrencyMismatch,
+    CurrencyUnknown,
+    DuplicateId,
+    InvalidField,
     MissingField,
     NotBuilt,
+    RequestEmpty,
     RetryableError,
+    TooManyItems,
     Violation,
     XspError,
 )
@@ -46,7 +51,6 @@ from xsp_server.service.request_ids import Answers, check_request_id
 from xsp_server.service.status import Context, to_status
 from xsp_server.upstream.guard import AddressRefused, parse
 from xsp_server.upstream.notices import Notice, NoticeKind, NoticeSender, NoticeSettings
-from xsp_server.upstream.session_errors import InvalidField, TooManyItems
 
 MAX_NOTICES = 1000
 """In one call."""
@@ -224,35 +228,6 @@ class NoticeConflict(XspError):
     reason = "NOTICE_CONFLICT"
 
 
-class CurrencyMismatch(InvalidRequest):
-    """A price is in another currency than the bid."""
-
-    reason = "CURRENCY_MISMATCH"
-
-    def __init__(self, path: str, expected: str, found: str) -> None:
-        """Names both."""
-        super().__init__(Violation(path, f"expected the bid's currency {expected}, got {found}"))
-        self.metadata = {"expected": expected, "found": found}
-
-
-class CurrencyUnknown(InvalidRequest):
-    """A currency code is none."""
-
-    reason = "CURRENCY_UNKNOWN"
-
-
-class DuplicateId(InvalidRequest):
-    """A list that must have distinct ids has one twice."""
-
-    reason = "DUPLICATE_ID"
-
-
-class RequestEmpty(InvalidRequest):
-    """A request has nothing where something is needed."""
-
-    reason = "REQUEST_EMPTY"
-
-
 @dataclass(frozen=True, slots=True)
 class Told:
     """What a caller tells besides the kind.
@@ -333,7 +308,8 @@ _CURRENCY = re.compile("[A-Z]{3}")
 
 def _check_currency(told: Told, bid: BidFacts, path: str) -> None:
     if told.price is not None and told.currency != bid.currency:
-        raise CurrencyMismatch(f"{path}.price.currency", bid.currency, told.currency)
+        where = f"{path}.price.currency"
+        raise CurrencyMismatch(where, bid.currency, told.currency, "the bid's")
 
 
 def _check_conflict(bid: LedgerBid, kind: NoticeKind, path: str) -> None:
@@ -421,8 +397,4 @@ def _check_notices(notices: Sequence[pb.Notice]) -> None:
             raise MissingField(path, "an id of the client's own, unique within the call")
         first = places.setdefault(notice.notice_id, index)
         if first != index:
-            problem = f"expected an id of its own, got that of notices[{first}]"
-            raise DuplicateId(
-                Violation(path, problem),
-                Violation(f"notices[{first}].notice_id", f"shared with notices[{index}]"),
-            )
+            raise DuplicateId("notices", first, index, ".notice_id")

@@ -8,7 +8,11 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from xsp_server.errors import InvalidRequest, Violation, XspError
+from xsp_server.errors import (
+    InvalidRequest,
+    RequestIdReused,
+    Violation,
+)
 
 MAX_BYTES = 16 * 1024 * 1024
 """Calls that are remembered with their answers; the oldest are forgotten first."""
@@ -22,13 +26,6 @@ class RequestIdInvalid(InvalidRequest):
     """A request has no `request_id`, or one that can't be."""
 
     reason = "REQUEST_ID_INVALID"
-
-
-class RequestIdReused(XspError):
-    """A `request_id` came before with other content; `metadata` has the fields that differ."""
-
-    status = "ALREADY_EXISTS"
-    reason = "REQUEST_ID_REUSED"
 
 
 def check_request_id(request_id: str) -> None:

@@ -23,14 +23,20 @@ from xsp.bid.v1.bid_service_pb2 import (
 )
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.rpc.v1.status_pb2 import Status
-from xsp_server.errors import MissingField, TooLarge, Unavailable, XspError
+from xsp_server.errors import (
+    DeadlinePassed,
+    InvalidField,
+    MissingField,
+    TooLarge,
+    Unavailable,
+    XspError,
+)
 from xsp_server.openrtb.reply import Outcome, Reply
 from xsp_server.service.auctions import Answer
 from xsp_server.service.methods import Gate, Stream, fault
 from xsp_server.service.session import open_session
 from xsp_server.service.status import to_status
 from xsp_server.upstream.session import REQUEST_ID, Session
-from xsp_server.upstream.session_errors import InvalidField
 
 MAX_ID_BYTES = 128
 """The longest id of an item."""
@@ -75,13 +81,6 @@ class ItemIdInFlight(XspError):
 
     status = "ALREADY_EXISTS"
     reason = "ITEM_ID_IN_FLIGHT"
-
-
-class DeadlinePassed(XspError):
-    """The time of an item ran out before its auction could begin."""
-
-    status = "DEADLINE_EXCEEDED"
-    reason = "DEADLINE_PASSED"
 
 
 class BidStreams:

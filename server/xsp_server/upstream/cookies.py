@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from xsp.session.v1 import session_context_pb2 as pb
-from xsp_server.upstream.session_errors import InvalidField, TooManyItems
+from xsp_server.errors import InvalidField, TooManyItems
 
 Clock = Callable[[], int]
 """Nanoseconds since 1970-01-01 UTC."""

@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.session.v1 import session_context_pb2 as pb
+from xsp_server.errors import InvalidField
 from xsp_server.upstream import cookies, trace
 from xsp_server.upstream.cookies import Clock, Cookie, CookieJar
-from xsp_server.upstream.session_errors import InvalidField
 
 RandBits = Callable[[int], int]
 """As many random bits as asked for, as a number."""

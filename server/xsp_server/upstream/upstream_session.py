@@ -18,8 +18,8 @@ from enum import StrEnum
 from typing import Any, Final, Generic, Literal, Protocol, Self, TypeVar, get_args
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
+from xsp_server.errors import CampaignNotFound, InvalidField, SessionClosed
 from xsp_server.upstream.session import ORIGIN, Origin, Session, SessionContext
-from xsp_server.upstream.session_errors import CampaignNotFound, InvalidField, SessionClosed
 
 WindowName = Literal["hour", "day", "week", "lifetime", "session"]
 Window = WindowName | timedelta
