@@ -72,3 +72,19 @@ async def test_stream(serve):
     output = await run("stream.py", server.address)
     assert output.startswith("100 answers in ")
     assert output.endswith("100 auctions won\n")
+
+
+async def test_resolve_vast():
+    output = await run("resolve_vast.py")
+    assert "ad shoes: Shoes, 15 s, 2 wrappers\n" in output
+    assert "  hop 1 TRACKING_KIND_IMPRESSION https://bidder.example/seen" in output
+    assert "  /nowhere: HTTP 404, error 301\n" in output
+    assert "to request: https://broken.example/failed?code=301\n" in output
+
+
+async def test_lint_vast():
+    output = await run("lint_vast.py")
+    assert "8: VAST/Ad[1]/InLine/Creatives/Creative[1]/Linear/Duration: '15'" in output
+    assert "read: SHOE0001, https://cdn.example/shoes.mp4\n" in output
+    assert '<VAST version="2.0">\n  VAST/Ad[1]/InLine/Pricing: left out' in output
+    assert "refused with code 100: " in output

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from google.protobuf import text_format
 
@@ -56,7 +57,7 @@ def save(one: Input, folder: Path, why: str) -> Path:
     """Writes an input where the normal test run finds it; `why` begins the file's name."""
     match one:
         case Document(data, charset):
-            suffix = f".{charset}.xml" if charset and charset.isalnum() else ".xml"
+            suffix = ".xml" if charset is None else f".{quote(charset, safe='')}.xml"
         case Message():
             data, suffix = text_format.MessageToString(one.vast).encode(), ".textproto"
         case Macros():
@@ -82,10 +83,10 @@ def load(path: Path) -> Input:
             tuple(fields["spellings"]),
             None if only is None else tuple(only),
         )
-    parts = path.name.split(".")
-    return Document(data, parts[1] if len(parts) == 3 else None)
+    _, dot, charset = path.stem.partition(".")
+    return Document(data, unquote(charset) if dot else None)
 
 
 def files() -> list[Path]:
     """The corpus."""
-    return sorted(path for path in CORPUS.iterdir() if path.suffix != ".md")
+    return sorted(CORPUS.iterdir())

@@ -63,8 +63,10 @@ class Mutator:
     def _document(self, dice: random.Random) -> Document:
         one = dice.choice(self._documents)
         data, charset = one.data, one.charset
-        for _ in range(dice.choice((1, 1, 1, 2, 3, 6))):
-            change = dice.choice(_CHANGES)
+        # Most stay well-formed: what can't be read shows little.
+        changes = _GENTLE if dice.random() < 0.7 else (*_GENTLE, *_ROUGH)
+        for _ in range(dice.choice((1, 1, 2, 3, 6))):
+            change = dice.choice(changes)
             data = change(data, dice)
             if change is _splice:
                 data = _spliced(data, dice.choice(self._documents).data, dice)
@@ -85,20 +87,22 @@ _TOKEN = re.compile(rb"<[^<>]*>|[^<]+|<")
 _ATTRIBUTE = re.compile(rb"""[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*')""")
 _CHARSETS = (
     *("utf-8", "latin-1", "utf-16", "utf-16-le", "utf-32-be", "cp1252", "shift_jis", "utf-7"),
-    *("idna", "punycode", "unicode_escape", "rot13", "base64", "zip", "x", "", "utf-8-sig", "cp037"),
+    *("idna", "punycode", "unicode_escape", "rot13", "base64", "zip", "x", "", "utf-8-sig"),
+    "cp037",
 )
 _ELEMENTS = sorted({element.name for _, element in every_element()})
 _ATTRIBUTES = sorted({each.name for _, element in every_element() for each in element.attributes})
 _WORDS = (
-    *("<![CDATA[", "]]>", "<!--", "-->", "<?x", "?>", "&amp;", "&#0;", "&#xD800;", "&#13;", "&#x85;"),
-    *("&lt;", "&nbsp;", "&", "<", ">", '"', "'", "]]", "\0", "\r", "\t", "\x0b", "\ufeff", "\u2028"),
-    *("\ufffe", "é", "漢", "🎬", "xml:", "xmlns=''", "xmlns='urn:a'", "xmlns:v='urn:b'", "v:"),
-    *("xmlns='http://www.iab.com/VAST'", "xsi:type='x'", "<a/>", "<v:Ad/>", "<VAST/>", "</VAST>"),
-    *("<!DOCTYPE VAST>", "<!DOCTYPE v [<!ENTITY a 'b'>]>", "&a;", "<!ENTITY a SYSTEM 'file:///x'>"),
-    *("<?xml version='1.1'?>", "<?xml version='1.0' encoding='utf-16'?>", "encoding='rot13'"),
-    *("version='1.0'", "version='2.0'", "version='4.9'", "version='9'", "version=''", "version='2.0.1'"),
-    *("-1", "0", "00000", "99999999999999999999", "1e9", "٣", "0x10", "+5", " 5 ", "NaN", "100%", "101%"),
-    *("true", "TRUE", "1", "yes", "00:00:15", "99:99:99", "-00:00:01", "00:00:00.0000000001"),
+    *("<![CDATA[", "]]>", "<!--", "-->", "<?x", "?>", "&amp;", "&#0;", "&#xD800;", "&#13;"),
+    *("&#x85;", "&lt;", "&nbsp;", "&", "<", ">", '"', "'", "]]", "\0", "\r", "\t", "\x0b"),
+    *("\u2028", "\ufeff", "\ufffe", "é", "漢", "🎬", "xml:", "xmlns=''", "xmlns='urn:a'"),
+    *("xmlns:v='urn:b'", "v:", "xmlns='http://www.iab.com/VAST'", "xsi:type='x'", "<a/>"),
+    *("<v:Ad/>", "<VAST/>", "</VAST>", "<!DOCTYPE VAST>", "<!DOCTYPE v [<!ENTITY a 'b'>]>"),
+    *("&a;", "<!ENTITY a SYSTEM 'file:///x'>", "<?xml version='1.1'?>", "encoding='rot13'"),
+    *("<?xml version='1.0' encoding='utf-16'?>", "version='1.0'", "version='2.0'"),
+    *("version='4.9'", "version='9'", "version=''", "version='2.0.1'", "-1", "0", "00000"),
+    *("99999999999999999999", "1e9", "٣", "0x10", "+5", " 5 ", "NaN", "100%", "101%", "true"),
+    *("TRUE", "1", "yes", "00:00:15", "99:99:99", "-00:00:01", "00:00:00.0000000001"),
     *("[CACHEBUSTING]", "%%X%%", "https://a.example/?a=1&b=2", "javascript:x", "//", "data:,x"),
 )
 _BYTES = tuple(word.encode() for word in _WORDS)
@@ -161,10 +165,11 @@ def _rename(tokens: list[bytes], _place: int, dice: random.Random) -> None:
     if names:
         name = re.escape(dice.choice(names))
         other = dice.choice(_ELEMENTS)
+        ends = rb"^(</?)" + name + rb"(?=[\s/>])"
         if dice.random() < 0.3:
             other = dice.choice((other.lower(), f"v:{other}", "Unknown", f"{other}x"))
         for index, token in enumerate(tokens):
-            tokens[index] = re.sub(rb"^(</?)" + name + rb"(?=[\s/>])", rb"\1" + other.encode(), token)
+            tokens[index] = re.sub(ends, rb"\1" + other.encode(), token)
 
 
 def _new_element(tokens: list[bytes], place: int, dice: random.Random) -> None:
@@ -234,10 +239,76 @@ def _spliced(data: bytes, other: bytes, dice: random.Random) -> bytes:
     return b"".join(ours)
 
 
-_CHANGES = (
+def _end(tokens: list[bytes], place: int) -> int:
+    """Behind the end of the element that begins at a place; the place itself: none does."""
+    depth = 0
+    for index in range(place, len(tokens)):
+        token = tokens[index]
+        if token.startswith(b"</"):
+            depth -= 1
+        elif _OPENING.match(token):
+            depth += not token.endswith(b"/>")
+        elif index == place:
+            break
+        if depth <= 0:
+            return index + 1
+    return place
+
+
+_OPENING = re.compile(rb"<[\w:]")
+
+
+def _starts(tokens: list[bytes], dice: random.Random) -> int:
+    """Where some element begins, but not the root."""
+    found = [index for index, token in enumerate(tokens) if _OPENING.match(token)][1:]
+    return dice.choice(found) if found else len(tokens)
+
+
+def _drop_element(tokens: list[bytes], _place: int, dice: random.Random) -> None:
+    start = _starts(tokens, dice)
+    del tokens[start : _end(tokens, start)]
+
+
+def _repeat_element(tokens: list[bytes], _place: int, dice: random.Random) -> None:
+    start = _starts(tokens, dice)
+    tokens[start:start] = tokens[start : _end(tokens, start)] * dice.choice((1, 1, 2, 9))
+
+
+def _move_element(tokens: list[bytes], _place: int, dice: random.Random) -> None:
+    """To before, or into, some other element."""
+    start = _starts(tokens, dice)
+    end = _end(tokens, start)
+    moved = tokens[start:end]
+    del tokens[start:end]
+    place = _starts(tokens, dice)
+    tokens[place:place] = moved
+
+
+def _gentle_text(tokens: list[bytes], _place: int, dice: random.Random) -> None:
+    """Another text between tags, escaped or as CDATA."""
+    found = [n for n, token in enumerate(tokens) if token[:1] != b"<" or token[:3] == b"<!["][1:]
+    if found:
+        text = dice.choice((*TEXTS, *_WORDS))
+        if dice.random() < 0.3 and "]]>" not in text:
+            tokens[dice.choice(found)] = f"<![CDATA[{text}]]>".encode()
+        else:
+            tokens[dice.choice(found)] = _escaped(text).encode()
+
+
+_GENTLE = tuple(
+    map(
+        _tokens,
+        (
+            *(_drop_element, _repeat_element, _move_element, _gentle_text, _gentle_text),
+            *(_rename, _rename, _new_element, _new_element, _new_attribute, _attribute, _attribute),
+        ),
+    )
+)
+"""Changes that mostly leave a document well-formed."""
+
+_ROUGH = (
     *(_flip, _cut, _truncate, _insert, _splice, _splice),
-    *map(_tokens, (_text, _repeat, _swap, _drop, _rename, _rename, _new_element, _new_element)),
-    *map(_tokens, (_new_attribute, _attribute, _attribute, _cdata, _nest)),
+    *map(_tokens, (_text, _repeat, _swap, _drop, _cdata, _nest)),
 )
 
 
@@ -282,16 +353,19 @@ def _change_message(vast: Protobuf, dice: random.Random) -> None:
         setattr(parent, field.name, dice.choice((0, -1, 2**31 - 1, -(2**31))))
 
 
+_CONTROLS = (0, 1, 8, 0xB, 0x1F, 0x7F, 0x85, 0x9F, 0xFFFE, 0xFFFF, 0x10FFFF)
 _NASTY = (
-    *(f"a{chr(code)}b" for code in (0, 1, 8, 0xB, 0x1F, 0x7F, 0x85, 0x9F, 0xFFFE, 0xFFFF, 0x10FFFF)),
-    *(" text with space around ", "\n", "4.2", "2.0", "1.0", "x" * 3000, "<a>", "<a", "</a>", "<a/><!--"),
-    *("<a xmlns:x='urn:x'><x:b x:c='&quot;'/></a>", "<x:a/>", "<?pi?>", "<!DOCTYPE a>", "&b;", "]]>"),
-    *("TrackingEvents", "Error[2]", "../..", "Ad[1]/InLine", "xmlns", "xmlns:x", "a b", "1a", "x:y"),
+    *(f"a{chr(code)}b" for code in _CONTROLS),
+    *(" text with space around ", "\n", "4.2", "2.0", "1.0", "x" * 3000, "<a>", "<a", "</a>"),
+    *("<a/><!--", "<a xmlns:x='urn:x'><x:b x:c='&quot;'/></a>", "<x:a/>", "<?pi?>", "&b;"),
+    *("<!DOCTYPE a>", "]]>", "TrackingEvents", "Error[2]", "../..", "Ad[1]/InLine", "xmlns"),
+    *("xmlns:x", "a b", "1a", "x:y"),
 )
 
 _PIECES = (
-    *("https://a.example/", "?a=", "&b=", "[", "]", "[[", "]]", "[]", "%", "%%", "%5B", "%5D", "%5b", "#"),
-    *("é", "漢", "\ud800", "\0", " ", "\n", "[x]", "[unknown]", "[X Y]", "[TIMESTAMP", "RANDOM", "+"),
+    *("https://a.example/", "?a=", "&b=", "[", "]", "[[", "]]", "[]", "%", "%%", "%5B", "%5D"),
+    *("%5b", "#", "é", "漢", "\ud800", "\0", " ", "\n", "[x]", "[unknown]", "[X Y]"),
+    *("[TIMESTAMP", "RANDOM", "+"),
 )
 _NAMES = (*MACROS, "RANDOM", "random", "cachebuster", "VENDOR", "A" * 100)
 _FORMS = ("[{}]", "[{}]", "[{}]", "%%{}%%", "%5B{}%5D", "%5b{}%5d", "[{}", "{}]", "[[{}]]", "[ {}]")

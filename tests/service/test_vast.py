@@ -225,9 +225,11 @@ async def test_a_caller_that_walks_away_ends_the_resolution(vast, ads):
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
+    document = pb.ParseVastRequest(document=INLINE.encode())
+    for _ in range(3):  # calls that come after the end of that one
+        await stub.ParseVast(document, timeout=10)
     ads.hold.set()
-    answer = await stub.ParseVast(pb.ParseVastRequest(document=INLINE.encode()), timeout=10)
-    assert len(answer.document.ads) == 1
+    await stub.ParseVast(document, timeout=10)
     assert [each.path for each in ads.asked] == ["/tag"]
 
 

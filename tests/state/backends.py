@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from state.postgres_server import postgresql
+from state.servers import redis, redis_cluster
 from xsp_server.state.backend import StateBackend
 from xsp_server.state.memory import InMemoryBackend
 from xsp_server.state.sqlite import SqliteBackend
@@ -34,4 +36,7 @@ async def sqlite(_request: pytest.FixtureRequest, folder: Path) -> AsyncIterator
 BACKENDS: dict[str, Factory] = {
     "memory": memory,
     "sqlite": sqlite,
+    "redis": redis,
+    "redis+cluster": redis_cluster,
+    "postgresql": postgresql,
 }
