@@ -126,6 +126,21 @@ class VastSettings(ResolverSettings):
     """Fetches that may wait for one of the latter; one more fails at once."""
 
 
+class StateSettings(Section):
+    """Caps and budgets: where they are kept, and what is answered while that is away."""
+
+    url: str = "memory://"
+    """The store: `memory://`, `sqlite:///FILE`, `redis://…`, `rediss://…`, `redis+cluster://…` or
+    `postgresql://…`. What is in memory ends with the server."""
+    fail_policy: Literal["open", "closed"] = "closed"
+    """While the store is away, for caps and campaigns that don't say: `closed` refuses, `open` lets
+    pass and counts nothing."""
+    keep_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3_600
+    """How long the ids of calls are known, so that a retry is harmless."""
+    reservation_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
+    """How long a reservation holds where neither the call nor its campaign says."""
+
+
 class RecordSettings(Section):
     """Records of auctions, to be run again by `xsp replay`. They hold personal data."""
 
@@ -154,6 +169,7 @@ class Settings(BaseSettings):
     auction: AuctionSettings = AuctionSettings()
     record: RecordSettings = RecordSettings()
     vast: VastSettings = VastSettings()
+    state: StateSettings = StateSettings()
     notices: NoticeSettings = NoticeSettings()
     guard: GuardSettings = GuardSettings()
     rules: dict[str, Any] = {}

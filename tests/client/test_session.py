@@ -33,7 +33,6 @@ from xsp_client import (
     InvalidRequestError,
     Spend,
     UnavailableError,
-    UnimplementedError,
     XspClient,
     XspClientError,
 )
@@ -588,17 +587,18 @@ async def test_an_answer_that_decides_nothing_is_an_error(exchange, client, answ
             await session.check_frequency_cap("u-1", request_id="f-1")
 
 
-async def test_a_server_without_state_says_so(serve):
+async def test_caps_and_budgets_of_a_real_server(serve):
     server = await serve({"type": "simulated", "name": "house"})
     async with XspClient(server.address, timeout=30.0) as client, client.session() as session:
+        told = [await session.check_frequency_cap("u-1", limit=3) for _ in range(4)]
+        assert [bool(each) for each in told] == [True, True, True, False]
         for call in (
-            session.check_frequency_cap("u-1"),
             session.track_budget("c-1", Decimal(1), currency="USD"),
             session.get_budget("c-1"),
         ):
-            with pytest.raises(UnimplementedError, match="StateService") as caught:
+            with pytest.raises(XspClientError) as caught:
                 await call
-            assert caught.value.reason == "NOT_BUILT"
+            assert caught.value.reason == "CAMPAIGN_NOT_FOUND"
 
 
 async def test_a_session_runs_auctions_on_a_real_server(serve):

@@ -10,7 +10,6 @@ from xsp.bid.v1 import bid_service_pb2, bid_service_pb2_grpc
 from xsp.bid.v1.bid_service_pb2 import StreamBidsRequest, StreamBidsResponse
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
-from xsp.state.v1 import state_service_pb2, state_service_pb2_grpc
 from xsp_server.config import ServerSettings
 from xsp_server.service.methods import Gate, Stream, bind
 
@@ -39,16 +38,13 @@ async def host():
 async def test_methods_that_are_not_built_answer_unimplemented(serve):
     server = await serve()
     async with grpc.aio.insecure_channel(server.address) as channel:
-        state = state_service_pb2_grpc.StateServiceStub(channel)
-        calls = [
-            state.GetBudget(state_service_pb2.GetBudgetRequest()),
-            state.WatchBudgets(state_service_pb2.WatchBudgetsRequest()).read(),
-        ]
-        for call in calls:
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call
-            assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-            assert details(caught.value)["ErrorInfo"].reason == "NOT_BUILT"
+        call = channel.unary_unary(
+            "/com.iabtechlab.bidstream.mutation.services.v1.RTBExtensionPoint/GetMutations"
+        )
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call(b"")
+        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert details(caught.value)["ErrorInfo"].reason == "NOT_BUILT"
 
 
 async def test_a_stream_that_is_not_built_answers_unimplemented(host):

@@ -32,9 +32,11 @@ from xsp_server.state.backend import (
     Balance,
     Book,
     CampaignDocument,
+    StateBackend,
     Status,
     StoreAway,
 )
+from xsp_server.state.memory import InMemoryBackend
 from xsp_server.state.postgres import DatabaseBackend, batches, migrations
 from xsp_server.state.postgres.connections import Connections
 from xsp_server.state.windows import sliding, until
@@ -333,6 +335,31 @@ async def test_a_reader_that_finds_a_hold_due_expires_it(backend, sql):
     assert await sql.fetchval("SELECT hold FROM move WHERE id = 'h'") == "expired"
 
 
+async def test_a_batch_expires_just_what_the_rule_expires(backend):
+    stores = [backend, InMemoryBackend()]
+    for store in stores:
+        holds = [hold(f"h{number:03}", entry(), ttl=number // 15) for number in range(1500)]
+        await store.apply(Book("book", ledger=True), holds, T0 - 1)
+    resolved = [release(f"h{number}") for number in range(300, 700)]
+
+    async def tick(store: StateBackend) -> list:
+        play = Play(store)
+        return await asyncio.gather(
+            play.all(40, *resolved[:9], count(entry())),
+            play.all(90, *resolved),
+            play.read(99),
+            store.find("book", [f"h{number:03}" for number in range(0, 1500, 50)], T0 + 99),
+        )
+
+    told = [await tick(store) for store in stores]
+    assert told[0] == told[1]
+    assert told[0][2] == [(1, 1500 - 3 * 256 - 188)]
+    for _ in range(4):
+        told = [await Play(store)(100, check(entry(0))) for store in stores]
+        assert told[0] == told[1]
+    assert (told[0].numbers[0].counted, told[0].numbers[0].held) == (1, 0)
+
+
 async def test_shuffled_books_never_wait_in_a_circle(another: Opener, monkeypatch):
     monkeypatch.setattr(batches, "FORGET_AFTER", 10)
     chance = random.Random(6)
@@ -493,6 +520,8 @@ async def test_each_of_several_callers_gets_an_error_of_its_own(another: Opener)
     assert all(isinstance(failure, StoreAway) for failure in failures)
     assert len({id(failure) for failure in failures}) == 3
     assert "127.0.0.1/postgres" in str(failures[0])
+    pings = await asyncio.gather(*(backend.ping() for _ in range(3)), return_exceptions=True)
+    assert [type(failure) for failure in pings] == [StoreAway] * 3
 
 
 async def test_a_book_that_somebody_keeps_is_away_and_the_others_are_not(another: Opener, sql):
@@ -563,6 +592,29 @@ async def test_what_was_acknowledged_outlives_the_death_of_the_server():
     finally:
         await backend.close()
         server.stop()
+
+
+async def test_a_connection_in_disorder_is_not_used_again(backend):
+    connections = backend._connections
+    pids = []
+
+    async def fail() -> None:
+        async with connections.connection() as connection:
+            pids.append(await connection.fetchval("SELECT pg_backend_pid()"))
+            raise asyncpg.InternalClientError("another operation is in progress")
+
+    for _ in range(2):
+        with pytest.raises(StoreAway, match="another operation is in progress"):
+            await fail()
+    assert pids[0] != pids[1]
+
+
+async def test_a_close_waits_for_nobody_longer_than_the_timeout(another: Opener):
+    backend = another(timeout=0.2)
+    async with backend._connections.connection() as connection:
+        await backend.close()
+        with pytest.raises(asyncpg.InterfaceError, match="released back to the pool"):
+            await connection.fetchval("SELECT 1")
 
 
 async def test_a_closed_store_is_away(backend):
@@ -659,7 +711,9 @@ async def test_a_database_with_other_text_than_utf_8_is_refused(url: str, anothe
     await sql.execute(f"DROP DATABASE {name}")
 
 
-def test_only_the_url_of_a_postgresql_server_is_taken():
+async def test_only_the_url_of_a_postgresql_server_is_taken():
+    with pytest.raises(ConfigError, match=r"database URL: .*many"):
+        await DatabaseBackend("postgresql://host:many/db").ping()
     with pytest.raises(ConfigError, match="got the scheme 'mysql'; expected postgresql://"):
         DatabaseBackend("mysql://host/db")
     with pytest.raises(InvalidRequest, match="pool_size: got 1"):

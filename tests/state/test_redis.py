@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -42,6 +43,7 @@ from xsp_server.state.backend import (
 )
 from xsp_server.state.redis import RedisBackend, scripts
 from xsp_server.state.redis.books import key_of
+from xsp_server.state.redis.cluster import LANES
 from xsp_server.state.redis.link import Request
 from xsp_server.state.windows import FOREVER, sliding
 
@@ -88,8 +90,9 @@ class Proxy:
         gate: replies pass while it is set.
     """
 
-    def __init__(self, server_port: int) -> None:
-        self.server_port = server_port
+    def __init__(self, server_url: str) -> None:
+        address = urlsplit(server_url)
+        self.server = (address.hostname, address.port)
         self.port = 0
         self.losing = 0
         self.connections = 0
@@ -106,7 +109,7 @@ class Proxy:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.open += 1
-        replies, requests = await asyncio.open_connection("127.0.0.1", self.server_port)
+        replies, requests = await asyncio.open_connection(*self.server)
         passing = [
             asyncio.create_task(self.pass_on(reader, requests, self.ask)),
             asyncio.create_task(self.pass_on(replies, writer, self.answer)),
@@ -151,7 +154,7 @@ class Proxy:
 @asynccontextmanager
 async def proxied(url: str) -> AsyncIterator[tuple[Proxy, RedisBackend]]:
     """A store behind a proxy, connected already."""
-    proxy = Proxy(int(url.rpartition(":")[2].partition("/")[0]))
+    proxy = Proxy(url)
     async with await asyncio.start_server(proxy.serve, "127.0.0.1", 0) as listening:
         proxy.port = listening.sockets[0].getsockname()[1]
         async with opened(proxy.url) as backend:
@@ -233,12 +236,12 @@ async def test_a_call_that_is_cancelled_before_it_was_sent_is_done(backend: Redi
 # Pipelines
 
 
-async def test_callers_by_the_hundred_share_one_connection(url: str):
+async def test_callers_by_the_hundred_share_two_connections(url: str):
     async with proxied(url) as (proxy, backend):
         calls = [backend.apply(Book(f"u{n}"), (count(entry(1)),), T0) for n in range(1500)]
         told = await asyncio.gather(*calls)
         assert all(outcome.status is Status.APPLIED for [outcome] in told)
-        assert proxy.connections == 1
+        assert proxy.connections == LANES == 2
 
 
 async def test_calls_of_one_tick_are_done_in_their_order(backend: RedisBackend):
@@ -250,7 +253,7 @@ async def test_calls_of_one_tick_are_done_in_their_order(backend: RedisBackend):
 async def test_calls_of_one_tick_are_one_packet(url: str):
     async with proxied(url) as (proxy, backend):
         proxy.losing = 1  # all replies of the pipeline are lost with the first
-        calls = [backend.apply(Book(f"u{n}"), (count(entry(1)),), T0) for n in range(20)]
+        calls = [backend.apply(BOOK, (count(entry(1)),), T0) for _ in range(20)]
         told = await asyncio.gather(*calls, return_exceptions=True)
         assert all(isinstance(each, StoreAway) for each in told)
 
@@ -444,7 +447,7 @@ async def test_calls_fail_at_once_while_the_server_is_away(server: Server):
 
 
 async def test_a_server_that_hangs_is_away_after_the_timeout(server: Server):
-    async with opened(server.url, timeout=0.1) as backend:
+    async with opened(server.url, timeout=0.4) as backend:
         await backend.ping()
         os.kill(server.process.pid, signal.SIGSTOP)
         try:
@@ -499,7 +502,7 @@ async def test_it_says_what_outlives_the_server(server: Server):
 
 
 async def test_a_change_that_no_replica_has_is_not_acknowledged(server: Server):
-    async with opened(server.url, replicas=1, timeout=0.1) as backend:
+    async with opened(server.url, replicas=1, timeout=1.0) as backend:
         with pytest.raises(StoreAway, match="0 replicas have the change, 1 are wanted"):
             await backend.apply(BOOK, (count(entry(1), id="x"),), T0)
 
@@ -522,7 +525,9 @@ async def test_nobody_waits_for_ever_when_the_work_is_ended(url: str):
         call = asyncio.create_task(backend.ping())
         proxy.served.clear()
         await proxy.served.wait()
-        backend._store._link._working.cancel()
+        for link in backend._store._links:
+            if link._working is not None:
+                link._working.cancel()
         with pytest.raises(StoreAway, match="gave up"):
             await call
         proxy.gate.set()
@@ -548,7 +553,7 @@ async def test_calls_of_many_books_spread_over_the_cluster(cluster: Cluster):
         books = [Book(f"user-{number}") for number in range(300)]
         calls = [backend.apply(book, (count(entry(1)),), T0) for book in books]
         assert all(outcome.status is Status.APPLIED for [outcome] in await asyncio.gather(*calls))
-        assert len(backend._store._links) == 3
+        assert len(backend._store._links) == 3 * LANES
         assert not backend.durable
 
 
@@ -643,7 +648,7 @@ def test_no_password_is_told():
 def test_the_scheme_says_whether_tls_is_used():
     for scheme, tls in (("redis", False), ("rediss", True)):
         backend = RedisBackend(f"{scheme}://localhost:1/2")
-        connection = backend._store._link._settings.connect()
+        connection = backend._store._links[0]._settings.connect()
         assert (backend.scheme, "SSL" in repr(type(connection)), connection.db) == (scheme, tls, 2)
 
 

@@ -1,6 +1,6 @@
 """The server put together: services, health, reflection, TLS, and an orderly end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +16,9 @@ from grpc_reflection.v1alpha import reflection
 from com.iabtechlab.bidstream.mutation.services.v1 import agentic_rtb_framework_service_pb2
 from xsp.bid.v1 import bid_service_pb2
 from xsp.state.v1 import state_service_pb2
+from xsp.state.v1.guarantee_pb2 import FailPolicy
 from xsp.vast.v1 import vast_service_pb2
-from xsp_server.config import RecordSettings, ServerSettings, Settings, TlsSettings
+from xsp_server.config import RecordSettings, ServerSettings, Settings, StateSettings, TlsSettings
 from xsp_server.errors import ConfigError
 from xsp_server.service.auctions import Auctions
 from xsp_server.service.bid import BidServicer
@@ -27,9 +28,12 @@ from xsp_server.service.notify import Notices
 from xsp_server.service.record_file import RecordWriter
 from xsp_server.service.recorder import Recorder
 from xsp_server.service.session import session_headers
+from xsp_server.service.state import StateServicer
 from xsp_server.service.stream import BidStreams
 from xsp_server.service.unwrapping import Unwrapping
 from xsp_server.service.vast import CallersTags, ErrorNotices, VastServicer
+from xsp_server.state.backend import StateBackend
+from xsp_server.state.urls import backend_of
 from xsp_server.upstream.documents import Documents
 from xsp_server.upstream.fetch import GuardedFetcher
 from xsp_server.upstream.guard import AddressGuard
@@ -40,9 +44,9 @@ log = structlog.get_logger(__name__)
 
 BID_SERVICE = bid_service_pb2.DESCRIPTOR.services_by_name["BidService"]
 VAST_SERVICE = vast_service_pb2.DESCRIPTOR.services_by_name["VastService"]
-BUILT = (BID_SERVICE, VAST_SERVICE)
+STATE_SERVICE = state_service_pb2.DESCRIPTOR.services_by_name["StateService"]
+BUILT = (BID_SERVICE, VAST_SERVICE, STATE_SERVICE)
 UNBUILT: tuple[ServiceDescriptor, ...] = (
-    state_service_pb2.DESCRIPTOR.services_by_name["StateService"],
     agentic_rtb_framework_service_pb2.DESCRIPTOR.services_by_name["RTBExtensionPoint"],
 )
 """In the contract, so that reflection shows them; every method answers UNIMPLEMENTED."""
@@ -63,6 +67,7 @@ class Server:
         """
         self._settings = settings
         self._exchange = LiveExchange(settings)
+        self._state = backend_of(settings.state.url)
         self._health = health.aio.HealthServicer()
         self._gate = Gate(settings.server)
         self._version = version("xsp")
@@ -104,7 +109,13 @@ class Server:
             self._exchange, notices, self._recorder, self._version, Unwrapping(resolver)
         )
         streams = BidStreams(auctions)
-        server = self._assemble(BidServicer(auctions, streams, notices), VastServicer(resolver))
+        server = self._assemble(
+            {
+                BID_SERVICE: BidServicer(auctions, streams, notices),
+                VAST_SERVICE: VastServicer(resolver),
+                STATE_SERVICE: _state_servicer(self._state, self._settings.state),
+            }
+        )
         self._port = _listen(server, self._settings.server)
         await server.start()
         self._running = _Running(server, streams, sender, (fetcher, documents))
@@ -130,6 +141,7 @@ class Server:
         for fetcher in running.fetchers:
             await fetcher.close()
         await self._exchange.close()
+        await self._state.close()
         if self._recorder is not None:
             await self._recorder.stop()
         log.info("stopped")
@@ -168,7 +180,7 @@ class Server:
             host_waiting=self._settings.vast.host_waiting,
         )
 
-    def _assemble(self, bid: BidServicer, vast: VastServicer) -> grpc.aio.Server:
+    def _assemble(self, servicers: Mapping[ServiceDescriptor, object]) -> grpc.aio.Server:
         settings = self._settings.server
         server = grpc.aio.server(
             options=[
@@ -179,7 +191,7 @@ class Server:
                 ("grpc.so_reuseport", 0),  # a second server on the port is an error, no surprise
             ]
         )
-        handlers = [bind(BID_SERVICE, bid, self._gate), bind(VAST_SERVICE, vast, self._gate)]
+        handlers = [bind(service, each, self._gate) for service, each in servicers.items()]
         handlers += [bind(service, object(), self._gate) for service in UNBUILT]
         server.add_generic_rpc_handlers(handlers)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -202,6 +214,21 @@ class _Running:
     streams: BidStreams
     sender: NoticeSender
     fetchers: Sequence[GuardedFetcher]
+
+
+def _state_servicer(backend: StateBackend, settings: StateSettings) -> StateServicer:
+    return StateServicer(
+        backend,
+        fail_policy=_FAIL_POLICIES[settings.fail_policy],
+        keep_ms=settings.keep_seconds * 1000,
+        ttl_ms=settings.reservation_seconds * 1000,
+    )
+
+
+_FAIL_POLICIES = {
+    "open": FailPolicy.FAIL_POLICY_FAIL_OPEN,
+    "closed": FailPolicy.FAIL_POLICY_FAIL_CLOSED,
+}
 
 
 def _recorder(settings: RecordSettings, version: str) -> Recorder | None:

@@ -18,7 +18,7 @@ from xsp.state.v1.campaign_pb2 import (
 from xsp.state.v1.frequency_pb2 import FrequencyCap
 from xsp_server.state.backend import AMOUNT_MAX
 from xsp_server.state.cap_rules import CapRule, rule_of
-from xsp_server.state.faults import CurrencyMismatch, FieldInvalid, check_distinct
+from xsp_server.state.faults import CurrencyMismatch, InvalidField, check_distinct
 from xsp_server.state.messages import DAY_MS, check_currency, check_id, ms_of, zone_of
 from xsp_server.state.pacing import FULL, Plan, Span, curve_of, merged
 from xsp_server.state.windows import NEVER, Calendar, calendar
@@ -132,7 +132,7 @@ def caps_of(path: str, caps: Sequence[FrequencyCap]) -> tuple[CapRule, ...]:
         InvalidRequest: one can't be, or two have the same name.
     """
     if len(caps) > MAX_CAPS:
-        raise FieldInvalid(path, f"expected at most {MAX_CAPS}, got {len(caps)}")
+        raise InvalidField(path, f"expected at most {MAX_CAPS}, got {len(caps)}")
     rules = [rule_of(f"{path}[{place}]", cap, place) for place, cap in enumerate(caps)]
     check_distinct(path, [rule.id for rule in rules], ".cap_id")
     return tuple(rules)
@@ -156,12 +156,12 @@ def _key(campaign: Campaign) -> str:
         return key_text(campaign.campaign_id, "", "")
     key = campaign.key
     if not key.cid:
-        raise FieldInvalid("campaign.key.cid", "missing; expected the campaign's id at the buyer")
+        raise InvalidField("campaign.key.cid", "missing; expected the campaign's id at the buyer")
     for name in ("cid", "seat", "bidder"):
         part = getattr(key, name)
         if len(part.encode()) > MAX_KEY_PART or "\0" in part:
             expected = f"expected at most {MAX_KEY_PART} bytes without NUL, got {part!r:.80}"
-            raise FieldInvalid(f"campaign.key.{name}", expected)
+            raise InvalidField(f"campaign.key.{name}", expected)
     return key_text(key.cid, key.seat, key.bidder)
 
 
@@ -170,14 +170,14 @@ def _check_ttl(campaign: Campaign) -> None:
         return
     if not 1000 <= ms_of(campaign.reservation_ttl) <= DAY_MS:
         got = campaign.reservation_ttl.ToJsonString()
-        raise FieldInvalid("campaign.reservation_ttl", f"expected 1 s to 24 h, got {got}")
+        raise InvalidField("campaign.reservation_ttl", f"expected 1 s to 24 h, got {got}")
 
 
 def _check_known(campaign: Campaign) -> None:
     for name in ("status", "budget_fail_policy"):
         told = getattr(campaign, name)
         if told not in (0, 1, 2):
-            raise FieldInvalid(f"campaign.{name}", f"expected a value of the enum, got {told}")
+            raise InvalidField(f"campaign.{name}", f"expected a value of the enum, got {told}")
 
 
 def _limit(campaign: Campaign, name: str) -> int | None:
@@ -188,20 +188,20 @@ def _limit(campaign: Campaign, name: str) -> int | None:
     if limit.currency != campaign.currency:
         raise CurrencyMismatch(f"{path}.currency", campaign.currency, limit.currency or "none")
     if not 0 <= limit.micros <= AMOUNT_MAX:
-        raise FieldInvalid(f"{path}.micros", f"expected 0 to {AMOUNT_MAX}, got {limit.micros}")
+        raise InvalidField(f"{path}.micros", f"expected 0 to {AMOUNT_MAX}, got {limit.micros}")
     return limit.micros
 
 
 def _flights(flights: Sequence[Flight]) -> Iterator[Span]:
     if len(flights) > MAX_FLIGHTS:
-        raise FieldInvalid(
+        raise InvalidField(
             "campaign.flights", f"expected at most {MAX_FLIGHTS}, got {len(flights)}"
         )
     for place, flight in enumerate(flights):
         start = ms_of(flight.start_time) if flight.HasField("start_time") else 0
         end = ms_of(flight.end_time) if flight.HasField("end_time") else NEVER
         if not start < end:
-            raise FieldInvalid(
+            raise InvalidField(
                 f"campaign.flights[{place}].end_time",
                 f"expected a time after start_time, got {flight.end_time.ToJsonString()}",
             )
@@ -214,22 +214,22 @@ def _paces(pacing: Pacing) -> bool:
 
 def _check_pacing(pacing: Pacing, settings: Settings) -> None:
     if pacing.mode not in PacingMode.values():
-        raise FieldInvalid("campaign.pacing.mode", f"expected a value, got {pacing.mode}")
+        raise InvalidField("campaign.pacing.mode", f"expected a value, got {pacing.mode}")
     if pacing.period not in PacingPeriod.values():
-        raise FieldInvalid("campaign.pacing.period", f"expected a value, got {pacing.period}")
+        raise InvalidField("campaign.pacing.period", f"expected a value, got {pacing.period}")
     if pacing.HasField("lookahead") and not 0 <= ms_of(pacing.lookahead) <= DAY_MS:
         got = pacing.lookahead.ToJsonString()
-        raise FieldInvalid("campaign.pacing.lookahead", f"expected 0 s to 24 h, got {got}")
+        raise InvalidField("campaign.pacing.lookahead", f"expected 0 s to 24 h, got {got}")
     _check_curve(pacing)
     if settings.pacing is None:
         return
     if settings.paces_days:
         if settings.daily is None:
-            raise FieldInvalid("campaign.limits.daily", "missing; pacing over days needs it")
+            raise InvalidField("campaign.limits.daily", "missing; pacing over days needs it")
     elif settings.total is None:
-        raise FieldInvalid("campaign.limits.total", "missing; pacing over flights needs it")
+        raise InvalidField("campaign.limits.total", "missing; pacing over flights needs it")
     elif not settings.flights or settings.flights[0][0] == 0 or settings.flights[-1][1] == NEVER:
-        raise FieldInvalid(
+        raise InvalidField(
             "campaign.flights", "expected flights with both ends; pacing over flights needs them"
         )
 
@@ -238,7 +238,7 @@ def _check_curve(pacing: Pacing) -> None:
     is_curve = pacing.mode == PacingMode.PACING_MODE_CURVE
     if is_curve != bool(pacing.curve) or len(pacing.curve) > MAX_POINTS:
         expected = f"1 to {MAX_POINTS} points" if is_curve else "none, since the mode is no curve"
-        raise FieldInvalid("campaign.pacing.curve", f"expected {expected}, got {len(pacing.curve)}")
+        raise InvalidField("campaign.pacing.curve", f"expected {expected}, got {len(pacing.curve)}")
     before = (0, 0)
     for place, point in enumerate(pacing.curve):
         path = f"campaign.pacing.curve[{place}]"
@@ -247,5 +247,5 @@ def _check_curve(pacing: Pacing) -> None:
             ("spend_ppm", point.spend_ppm, before[1]),
         ):
             if not least <= told <= FULL:
-                raise FieldInvalid(f"{path}.{name}", f"expected {least} to {FULL}, got {told}")
+                raise InvalidField(f"{path}.{name}", f"expected {least} to {FULL}, got {told}")
         before = (point.elapsed_ppm, point.spend_ppm)

@@ -24,7 +24,7 @@ from xsp.state.v1.frequency_pb2 import (
 from xsp.state.v1.guarantee_pb2 import FailPolicy
 from xsp_server.state import windows
 from xsp_server.state.backend import AMOUNT_MAX, NAME_MAX
-from xsp_server.state.faults import FieldInvalid
+from xsp_server.state.faults import InvalidField
 from xsp_server.state.messages import DAY_MS, HOUR_MS, ms_of, zone_of
 from xsp_server.state.windows import Calendar, calendar
 
@@ -114,7 +114,7 @@ class CapRule:
         """Name and window of its counter.
 
         Raises:
-            FieldInvalid: the name would be too long.
+            InvalidField: the name would be too long.
         """
         rule = self.window
         window, start = rule.at(now_ms)
@@ -135,7 +135,7 @@ class CapRule:
         )
         if len(name.encode()) > NAME_MAX:
             expected = f"expected at most {MAX_TEXT} bytes for each of scope value and session"
-            raise FieldInvalid(self.id, f"{expected}, got {len(name)} characters in all")
+            raise InvalidField(self.id, f"{expected}, got {len(name)} characters in all")
         return name, window
 
 
@@ -177,9 +177,9 @@ def rule_of(path: str, cap: FrequencyCap, place: int) -> CapRule:
     limit = cap.limit if cap.HasField("limit") else None
     cooldown_ms = _length(f"{path}.cooldown", cap.cooldown, 0) if cap.HasField("cooldown") else 0
     if limit is None and not cooldown_ms:
-        raise FieldInvalid(f"{path}.limit", "missing; expected a limit, a cooldown, or both")
+        raise InvalidField(f"{path}.limit", "missing; expected a limit, a cooldown, or both")
     if limit is not None and not 0 <= limit <= AMOUNT_MAX:
-        raise FieldInvalid(f"{path}.limit", f"expected 0 to {AMOUNT_MAX}, got {limit}")
+        raise InvalidField(f"{path}.limit", f"expected 0 to {AMOUNT_MAX}, got {limit}")
     scope = cap.scope or CapScope.CAP_SCOPE_CAMPAIGN
     for name, told, known in (
         ("scope", scope, CapScope.values()),
@@ -188,11 +188,11 @@ def rule_of(path: str, cap: FrequencyCap, place: int) -> CapRule:
         ("missing_policy", cap.missing_policy, MissingPolicy.values()),
     ):
         if told not in known:
-            raise FieldInvalid(f"{path}.{name}", f"expected a value of the enum, got {told}")
+            raise InvalidField(f"{path}.{name}", f"expected a value of the enum, got {told}")
     is_custom = scope == CapScope.CAP_SCOPE_CUSTOM
     if is_custom != bool(cap.custom_scope) or len(cap.custom_scope.encode()) > MAX_TEXT:
         expected = f"expected 1 to {MAX_TEXT} bytes" if is_custom else "expected none"
-        raise FieldInvalid(
+        raise InvalidField(
             f"{path}.custom_scope", f"{expected} with this scope, got {cap.custom_scope!r:.80}"
         )
     return CapRule(
@@ -219,16 +219,16 @@ def window_rule(path: str, window: Window) -> WindowRule:
     if kind == "duration":
         length = _length(f"{path}.duration", window.duration, 1000)
     elif unit not in WindowUnit.values() or not unit:
-        raise FieldInvalid(f"{path}.unit", f"expected hour, day, week, lifetime, session: {unit}")
+        raise InvalidField(f"{path}.unit", f"expected hour, day, week, lifetime, session: {unit}")
     else:
         length = _LENGTHS.get(unit, 0)
     alignment = window.alignment or WindowAlignment.WINDOW_ALIGNMENT_FIRST
     if alignment not in WindowAlignment.values():
-        raise FieldInvalid(f"{path}.alignment", f"expected a value of the enum, got {alignment}")
+        raise InvalidField(f"{path}.alignment", f"expected a value of the enum, got {alignment}")
     if not length and window.alignment:
-        raise FieldInvalid(f"{path}.alignment", "expected none for lifetime and session")
+        raise InvalidField(f"{path}.alignment", "expected none for lifetime and session")
     if window.time_zone and alignment != WindowAlignment.WINDOW_ALIGNMENT_CALENDAR:
-        raise FieldInvalid(f"{path}.time_zone", "expected none but for calendar windows")
+        raise InvalidField(f"{path}.time_zone", "expected none but for calendar windows")
     return WindowRule(
         unit=WindowUnit.WINDOW_UNIT_UNSPECIFIED if kind == "duration" else unit,
         length_ms=length,
@@ -254,5 +254,5 @@ def _length(path: str, told: Duration, least: int) -> int:
     ms = ms_of(told)
     if told.nanos % 1_000_000 or not least <= ms <= windows.DURATION_MAX:
         got = f"{told.seconds} s and {told.nanos} ns"
-        raise FieldInvalid(path, f"expected whole milliseconds from {least} up, got {got}")
+        raise InvalidField(path, f"expected whole milliseconds from {least} up, got {got}")
     return ms

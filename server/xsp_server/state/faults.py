@@ -2,30 +2,40 @@
 
 from collections.abc import Sequence
 
-from xsp_server.errors import InvalidRequest, TooLarge, Violation, XspError
+from xsp_server.errors import (
+    CampaignNotFound,
+    CurrencyMismatch,
+    CurrencyUnknown,
+    DuplicateId,
+    InvalidField,
+    InvalidRequest,
+    RequestIdReused,
+    TooManyItems,
+    XspError,
+)
 
-
-class FieldInvalid(InvalidRequest):
-    """A field has a value that it can't have."""
-
-    reason = "FIELD_INVALID"
-
-    def __init__(self, path: str, description: str) -> None:
-        """Names the field and says `expected …, got …`; never a user's or household's id."""
-        super().__init__(Violation(path, description))
-
-
-class DuplicateId(InvalidRequest):
-    """An id stands twice in a list whose ids must differ."""
-
-    reason = "DUPLICATE_ID"
-
-    def __init__(self, path: str, first: int, second: int, field: str = "") -> None:
-        """Names both places."""
-        super().__init__(
-            Violation(f"{path}[{first}]{field}", f"the same as {path}[{second}]{field}"),
-            Violation(f"{path}[{second}]{field}", "named twice; expected an id of its own"),
-        )
+__all__ = [
+    "CampaignChanged",
+    "CampaignCurrencyFixed",
+    "CampaignHasChildren",
+    "CampaignHasReservations",
+    "CampaignKeyTaken",
+    "CampaignNotFound",
+    "CampaignParentInvalid",
+    "CurrencyMismatch",
+    "CurrencyUnknown",
+    "DuplicateId",
+    "InvalidField",
+    "Overflow",
+    "PageTokenInvalid",
+    "RequestIdReused",
+    "ReservationIdReused",
+    "ReservationNotFound",
+    "ReservationResolved",
+    "TimeZoneUnknown",
+    "TooManyItems",
+    "check_distinct",
+]
 
 
 class PageTokenInvalid(InvalidRequest):
@@ -34,40 +44,10 @@ class PageTokenInvalid(InvalidRequest):
     reason = "PAGE_TOKEN_INVALID"
 
 
-class CurrencyUnknown(InvalidRequest):
-    """A currency is not three capital letters."""
-
-    reason = "CURRENCY_UNKNOWN"
-
-
-class CurrencyMismatch(InvalidRequest):
-    """An amount is in another currency than its campaign; `metadata` has both."""
-
-    reason = "CURRENCY_MISMATCH"
-
-    def __init__(self, path: str, expected: str, found: str) -> None:
-        """Keeps both currencies."""
-        super().__init__(Violation(path, f"expected {expected}, as the campaign's, got {found}"))
-        self.metadata = {"expected": expected, "found": found}
-
-
 class TimeZoneUnknown(InvalidRequest):
     """A time zone is not in the IANA database."""
 
     reason = "TIME_ZONE_UNKNOWN"
-
-
-class TooManyItems(TooLarge):
-    """A list has more entries than one call may have."""
-
-    reason = "TOO_MANY_ITEMS"
-
-
-class CampaignNotFound(XspError):
-    """No campaign has this id or key; `metadata` repeats it."""
-
-    status = "NOT_FOUND"
-    reason = "CAMPAIGN_NOT_FOUND"
 
 
 class ReservationNotFound(XspError):
@@ -75,13 +55,6 @@ class ReservationNotFound(XspError):
 
     status = "NOT_FOUND"
     reason = "RESERVATION_NOT_FOUND"
-
-
-class RequestIdReused(XspError):
-    """A request_id came before with other content; `metadata` has what differs."""
-
-    status = "ALREADY_EXISTS"
-    reason = "REQUEST_ID_REUSED"
 
 
 class ReservationIdReused(XspError):
@@ -157,8 +130,8 @@ def check_distinct(path: str, ids: Sequence[str], field: str = "") -> None:
 
 
 def check_number(path: str, number: int, most: int) -> None:
-    """Raises FieldInvalid for none, TooManyItems for more than one call may have."""
+    """Raises InvalidField for none, TooManyItems for more than one call may have."""
     if number < 1:
-        raise FieldInvalid(path, f"expected 1 to {most}, got none")
+        raise InvalidField(path, f"expected 1 to {most}, got none")
     if number > most:
         raise TooManyItems(f"{path}: expected 1 to {most}, got {number}", limit=most)

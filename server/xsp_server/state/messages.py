@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from google.protobuf.duration_pb2 import Duration
@@ -16,23 +16,25 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from xsp.money.v1.money_pb2 import Money
 from xsp.state.v1.budget_pb2 import CpmCost
+from xsp_server.errors import Violation
 from xsp_server.state.backend import AMOUNT_MAX
 from xsp_server.state.faults import (
     CurrencyMismatch,
     CurrencyUnknown,
-    FieldInvalid,
+    InvalidField,
     Overflow,
     PageTokenInvalid,
     TimeZoneUnknown,
 )
 from xsp_server.state.windows import NEVER
-from xsp_server.errors import Violation
 
 Clock = Callable[[], int]
 """Milliseconds since 1970-01-01 00:00 UTC."""
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 MAX_DIFFERENCES: Final = 8
 """Fields that are told where an id comes with other content."""
@@ -84,7 +86,7 @@ def amount_of(request: Any, currency: str, least: int = 0, path: str = "") -> in
 
     Raises:
         CurrencyMismatch: it is in another currency.
-        FieldInvalid: it is less than `least`.
+        InvalidField: it is less than `least`.
         Overflow: it is more than can be counted.
     """
     kind = request.WhichOneof("cost")
@@ -92,7 +94,8 @@ def amount_of(request: Any, currency: str, least: int = 0, path: str = "") -> in
         return None
     where = f"{path}{kind}"
     if kind == "amount":
-        told, micros = request.amount, request.amount.micros
+        told = request.amount
+        micros: int = told.micros
     else:
         told = request.cpm.cpm
         where += ".cpm"
@@ -100,7 +103,7 @@ def amount_of(request: Any, currency: str, least: int = 0, path: str = "") -> in
     if told.currency != currency:
         raise CurrencyMismatch(f"{where}.currency", currency, told.currency or "none")
     if micros < least:
-        raise FieldInvalid(f"{where}.micros", f"expected {least} or more, got {micros}")
+        raise InvalidField(f"{where}.micros", f"expected {least} or more, got {micros}")
     if micros > AMOUNT_MAX:
         raise Overflow(f"{where}.micros: expected at most {AMOUNT_MAX}, got {micros}")
     return micros
@@ -108,20 +111,20 @@ def amount_of(request: Any, currency: str, least: int = 0, path: str = "") -> in
 
 def _cpm_micros(cost: CpmCost, path: str) -> int:
     if not cost.HasField("cpm"):
-        raise FieldInvalid(f"{path}.cpm", "missing; expected the price of 1,000 impressions")
+        raise InvalidField(f"{path}.cpm", "missing; expected the price of 1,000 impressions")
     impressions = cost.impressions_micros if cost.HasField("impressions_micros") else 1_000_000
     if impressions < 0:
-        raise FieldInvalid(f"{path}.impressions_micros", f"expected 0 or more, got {impressions}")
+        raise InvalidField(f"{path}.impressions_micros", f"expected 0 or more, got {impressions}")
     if cost.cpm.micros < 0:
-        raise FieldInvalid(f"{path}.cpm.micros", f"expected 0 or more, got {cost.cpm.micros}")
+        raise InvalidField(f"{path}.cpm.micros", f"expected 0 or more, got {cost.cpm.micros}")
     return cost_of(cost.cpm.micros, impressions)
 
 
 def check_id(path: str, id_: str) -> None:
-    """Raises FieldInvalid unless it is 1 to 128 printable ASCII characters."""
+    """Raises InvalidField unless it is 1 to 128 printable ASCII characters."""
     if not _ID.fullmatch(id_):
         found = f"{len(id_)} characters" if len(id_) > 128 else repr(id_)
-        raise FieldInvalid(path, f"expected 1 to 128 printable ASCII characters, got {found}")
+        raise InvalidField(path, f"expected 1 to 128 printable ASCII characters, got {found}")
 
 
 def check_currency(path: str, currency: str) -> None:
@@ -160,6 +163,11 @@ def digest(*parts: bytes | str) -> str:
 def packed(message: Message) -> str:
     """A message as text, the same for the same content."""
     return base64.b64encode(message.SerializeToString(deterministic=True)).decode()
+
+
+def unpacked(text: str, kind: type[AnyMessage]) -> AnyMessage:
+    """The message of a text that `packed` made."""
+    return kind.FromString(base64.b64decode(text))
 
 
 def differences(first: Message, new: Message) -> dict[str, str]:
@@ -220,15 +228,15 @@ def page_position(token: str, now_ms: int, conditions: str) -> list[Any] | None:
     if of != conditions or not isinstance(until, int) or until <= now_ms:
         expected = "expected next_page_token of the page before, of the same list, of the last 24 h"
         raise PageTokenInvalid(Violation("page_token", expected))
-    return position
+    return [*position]
 
 
 def page_size(asked: int) -> int:
     """How many items a page has.
 
     Raises:
-        FieldInvalid: it is not 0 to 1000.
+        InvalidField: it is not 0 to 1000.
     """
     if not 0 <= asked <= 1000:
-        raise FieldInvalid("page_size", f"expected 0 to 1000, got {asked}")
+        raise InvalidField("page_size", f"expected 0 to 1000, got {asked}")
     return asked or 100

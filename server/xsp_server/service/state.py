@@ -1,0 +1,409 @@
+"""StateService: caps, campaigns, budgets and reservations over gRPC."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from google.protobuf.message import Message
+
+from xsp.rpc.v1.status_pb2 import Status
+from xsp.state.v1 import state_service_pb2 as pb
+from xsp.state.v1.budget_pb2 import BudgetChange, ReservationResult
+from xsp.state.v1.campaign_key_pb2 import CampaignKey
+from xsp.state.v1.frequency_pb2 import FrequencyResult
+from xsp.state.v1.guarantee_pb2 import DecisionBasis, DecisionSource, FailPolicy
+from xsp_server.errors import MissingField, XspError
+from xsp_server.service.request_ids import Answers, check_request_id
+from xsp_server.service.status import Context, to_status
+from xsp_server.state.backend import StateBackend, StoreAway
+from xsp_server.state.budgets import Budgets
+from xsp_server.state.campaign_rules import Settings
+from xsp_server.state.campaigns import Campaigns
+from xsp_server.state.caps import Caps
+from xsp_server.state.faults import (
+    CampaignHasReservations,
+    InvalidField,
+    check_distinct,
+    check_number,
+)
+from xsp_server.state.messages import HOUR_MS, Clock, machine_clock, ms_of
+from xsp_server.state.reservations import DEFAULT_TTL_MS, MAX_RESERVATIONS, Reservations
+from xsp_server.state.watch import Watch
+
+MAX_WATCHED: Final = 10_000
+WATCH_BATCH: Final = 500
+"""Most changes in one message of a watch."""
+DEFAULT_INTERVAL_MS: Final = 100
+
+Answer = TypeVar("Answer", bound=Message)
+Result = TypeVar("Result", FrequencyResult, ReservationResult)
+
+
+class StateServicer:
+    """The methods of xsp.state.v1.StateService over one store."""
+
+    def __init__(  # noqa: PLR0913 - the store, and settings by name
+        self,
+        backend: StateBackend,
+        clock: Clock = machine_clock,
+        *,
+        fail_policy: "FailPolicy.ValueType" = FailPolicy.FAIL_POLICY_FAIL_CLOSED,
+        keep_ms: int = HOUR_MS,
+        ttl_ms: int = DEFAULT_TTL_MS,
+        poll_seconds: float = 0.1,
+        silence_ms: int = 30_000,
+    ) -> None:
+        """Takes the store, which its owner closes.
+
+        Args:
+            backend: where all is stored.
+            clock: milliseconds since 1970.
+            fail_policy: for caps and campaigns that don't tell one.
+            keep_ms: how long request ids are known.
+            ttl_ms: how long a reservation holds when nobody tells.
+            poll_seconds: how soon a watch sees what other processes changed; what this one
+                changed it sees at once.
+            silence_ms: after which a watch says that it is alive.
+        """
+        self.campaigns = Campaigns(backend, clock)
+        self.caps = Caps(backend, self.campaigns, clock, keep_ms=keep_ms, fail_policy=fail_policy)
+        self.budgets = Budgets(
+            backend, self.campaigns, clock, keep_ms=keep_ms, fail_policy=fail_policy
+        )
+        self.reservations = Reservations(
+            backend, self.campaigns, self.caps, clock, ttl_ms=ttl_ms, fail_policy=fail_policy
+        )
+        self._backend = backend
+        self._clock = clock
+        self._keep_ms = keep_ms
+        self._poll_seconds = poll_seconds
+        self._silence_ms = silence_ms
+        self._answers: dict[type[Message], Answers[Message]] = {}
+        self._watchers: set[asyncio.Event] = set()
+
+    async def PutCampaign(  # noqa: N802
+        self, request: pb.PutCampaignRequest, _context: Context
+    ) -> pb.PutCampaignResponse:
+        """Creates or replaces a campaign; errors are those of `Campaigns.put`."""
+
+        async def put() -> pb.PutCampaignResponse:
+            if not request.HasField("campaign"):
+                raise MissingField("campaign", "the campaign to put")
+            expected = request.expected_revision if request.HasField("expected_revision") else None
+            campaign, created = await self.campaigns.put(
+                request.campaign, request.request_id, expected
+            )
+            return pb.PutCampaignResponse(campaign=campaign, created=created)
+
+        return await self._once(request, pb.PutCampaignResponse, put)
+
+    async def GetCampaign(  # noqa: N802
+        self, request: pb.GetCampaignRequest, _context: Context
+    ) -> pb.GetCampaignResponse:
+        """Reads one campaign; errors are those of `Campaigns.read`."""
+        settings = await self.campaigns.read(*_named(request))
+        return pb.GetCampaignResponse(campaign=settings.message)
+
+    async def ListCampaigns(  # noqa: N802
+        self, request: pb.ListCampaignsRequest, _context: Context
+    ) -> pb.ListCampaignsResponse:
+        """Lists campaigns; errors are those of `Campaigns.page`."""
+        campaigns, token = await self.campaigns.page(
+            size=request.page_size,
+            token=request.page_token,
+            seat=request.seat if request.HasField("seat") else None,
+            parent_id=request.parent_id if request.HasField("parent_id") else None,
+            status=request.status,
+        )
+        return pb.ListCampaignsResponse(campaigns=campaigns, next_page_token=token)
+
+    async def DeleteCampaign(  # noqa: N802
+        self, request: pb.DeleteCampaignRequest, _context: Context
+    ) -> pb.DeleteCampaignResponse:
+        """Deletes a campaign; errors are those of `Campaigns.delete`.
+
+        Raises:
+            CampaignHasReservations: some are held, and are not to be released.
+        """
+
+        async def delete() -> pb.DeleteCampaignResponse:
+            if not request.campaign_id:
+                raise MissingField("campaign_id", "the id of the campaign to delete")
+            released = 0
+
+            async def release(settings: Settings) -> None:
+                nonlocal released
+                held = await self.reservations.held_by(settings)
+                if held and not request.release_reservations:
+                    raise CampaignHasReservations(
+                        f"{settings.id} has {len(held)} held reservations, such as {held[0]}; "
+                        "release them first, or set release_reservations"
+                    )
+                for start in range(0, len(held), MAX_RESERVATIONS):
+                    await self.reservations.release(held[start : start + MAX_RESERVATIONS])
+                released = len(held)
+
+            expected = request.expected_revision if request.HasField("expected_revision") else None
+            campaign = await self.campaigns.delete(request.campaign_id, expected, release)
+            return pb.DeleteCampaignResponse(campaign=campaign, released_reservations=released)
+
+        return await self._once(request, pb.DeleteCampaignResponse, delete)
+
+    async def CheckFrequency(  # noqa: N802
+        self, request: pb.CheckFrequencyRequest, _context: Context
+    ) -> pb.CheckFrequencyResponse:
+        """Says which candidates the caps allow; errors are those of `Caps.check`."""
+        items = await self.caps.check(request)
+        return pb.CheckFrequencyResponse(results=[_frequency(each) for each in items])
+
+    async def CheckAndIncrementFrequency(  # noqa: N802
+        self, request: pb.CheckAndIncrementFrequencyRequest, _context: Context
+    ) -> pb.CheckAndIncrementFrequencyResponse:
+        """Counts what the caps allow; errors are those of `Caps.check_and_increment`."""
+
+        async def count() -> pb.CheckAndIncrementFrequencyResponse:
+            items, replayed = await self.caps.check_and_increment(request)
+            return pb.CheckAndIncrementFrequencyResponse(
+                results=[_frequency(each) for each in items], replayed=replayed
+            )
+
+        return await self._once(request, pb.CheckAndIncrementFrequencyResponse, count)
+
+    async def RecordFrequency(  # noqa: N802
+        self, request: pb.RecordFrequencyRequest, _context: Context
+    ) -> pb.RecordFrequencyResponse:
+        """Counts what happened; errors are those of `Caps.record`."""
+
+        async def record() -> pb.RecordFrequencyResponse:
+            items, replayed = await self.caps.record(request)
+            return pb.RecordFrequencyResponse(
+                results=[_frequency(each) for each in items], replayed=replayed
+            )
+
+        return await self._once(request, pb.RecordFrequencyResponse, record)
+
+    async def ResetFrequency(  # noqa: N802
+        self, request: pb.ResetFrequencyRequest, _context: Context
+    ) -> pb.ResetFrequencyResponse:
+        """Forgets counts of a subject; errors are those of `Caps.reset`."""
+
+        async def reset() -> pb.ResetFrequencyResponse:
+            return pb.ResetFrequencyResponse(removed=await self.caps.reset(request))
+
+        return await self._once(request, pb.ResetFrequencyResponse, reset)
+
+    async def ListFrequencyCounts(  # noqa: N802
+        self, request: pb.ListFrequencyCountsRequest, _context: Context
+    ) -> pb.ListFrequencyCountsResponse:
+        """Lists counters of a subject; errors are those of `Caps.page`."""
+        counts, token = await self.caps.page(request)
+        return pb.ListFrequencyCountsResponse(counts=counts, next_page_token=token)
+
+    async def GetBudget(  # noqa: N802
+        self, request: pb.GetBudgetRequest, _context: Context
+    ) -> pb.GetBudgetResponse:
+        """Reads a campaign's money.
+
+        Raises:
+            MissingField: no campaign is told.
+            CampaignNotFound: there is none.
+        """
+        await self.campaigns.freshen()
+        settings = self.campaigns.of(*_named(request))
+        if settings is None:
+            raise MissingField("campaign_id", "the id of a campaign, or a campaign_key")
+        budget, basis = await self.budgets.get(settings)
+        return pb.GetBudgetResponse(budget=budget, basis=basis)
+
+    async def TrackSpend(  # noqa: N802
+        self, request: pb.TrackSpendRequest, _context: Context
+    ) -> pb.TrackSpendResponse:
+        """Spends at once; errors are those of `Budgets.spend`."""
+        return await self._once(request, pb.TrackSpendResponse, lambda: self.budgets.spend(request))
+
+    async def ReserveBudget(  # noqa: N802
+        self, request: pb.ReserveBudgetRequest, _context: Context
+    ) -> pb.ReserveBudgetResponse:
+        """Holds money and cap counts; errors are those of `Reservations.reserve`."""
+
+        async def reserve() -> pb.ReserveBudgetResponse:
+            items = await self.reservations.reserve(request.reservations)
+            return pb.ReserveBudgetResponse(results=[_reservation(each) for each in items])
+
+        return await self._once(request, pb.ReserveBudgetResponse, reserve)
+
+    async def CommitReservation(  # noqa: N802
+        self, request: pb.CommitReservationRequest, _context: Context
+    ) -> pb.CommitReservationResponse:
+        """Spends what is held; errors are those of `Reservations.commit`."""
+
+        async def commit() -> pb.CommitReservationResponse:
+            items = await self.reservations.commit(request.commits)
+            return pb.CommitReservationResponse(results=[_reservation(each) for each in items])
+
+        return await self._once(request, pb.CommitReservationResponse, commit)
+
+    async def ReleaseReservation(  # noqa: N802
+        self, request: pb.ReleaseReservationRequest, _context: Context
+    ) -> pb.ReleaseReservationResponse:
+        """Gives back what is held; errors are those of `Reservations.release`."""
+
+        async def release() -> pb.ReleaseReservationResponse:
+            items = await self.reservations.release(request.reservation_ids)
+            return pb.ReleaseReservationResponse(results=[_reservation(each) for each in items])
+
+        return await self._once(request, pb.ReleaseReservationResponse, release)
+
+    async def WatchBudgets(  # noqa: N802
+        self, request: pb.WatchBudgetsRequest, _context: Context
+    ) -> AsyncGenerator[pb.WatchBudgetsResponse, None]:
+        """Streams changes of budgets, until the caller goes.
+
+        Raises:
+            InvalidRequest: the request can't be.
+            StoreAway: the store can't be reached as the watch begins. Later it waits for it.
+        """
+        watch = self._watch(request)
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        try:
+            for message in _messages(await watch.changes(), snapshot_complete=True):
+                yield message
+            told_at = self._clock()
+            while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), self._poll_seconds)
+                changed.clear()
+                changes: Sequence[BudgetChange] = ()
+                with suppress(StoreAway):
+                    changes = await watch.changes()
+                if changes or self._clock() >= told_at + self._silence_ms:
+                    for message in _messages(changes, snapshot_complete=False):
+                        yield message
+                    told_at = self._clock()
+        finally:
+            self._watchers.discard(changed)
+
+    def _watch(self, request: pb.WatchBudgetsRequest) -> Watch:
+        ids = request.campaign_ids
+        if ids:
+            check_number("campaign_ids", len(ids), MAX_WATCHED)
+            check_distinct("campaign_ids", ids)
+        interval = DEFAULT_INTERVAL_MS
+        if request.HasField("min_interval"):
+            interval = ms_of(request.min_interval)
+            if interval < 0:
+                raise InvalidField("min_interval", f"expected 0 or more, got {interval} ms")
+        return Watch(
+            self._backend,
+            self.campaigns,
+            self._clock,
+            campaign_ids=ids,
+            state_changes_only=request.state_changes_only,
+            min_interval_ms=interval,
+        )
+
+    async def _once(
+        self,
+        request: pb.PutCampaignRequest
+        | pb.DeleteCampaignRequest
+        | pb.CheckAndIncrementFrequencyRequest
+        | pb.RecordFrequencyRequest
+        | pb.ResetFrequencyRequest
+        | pb.TrackSpendRequest
+        | pb.ReserveBudgetRequest
+        | pb.CommitReservationRequest
+        | pb.ReleaseReservationRequest,
+        answer: type[Answer],
+        act: Callable[[], Awaitable[Answer]],
+    ) -> Answer:
+        """Answers a call that changes something; the same call again gets the same answer.
+
+        This process remembers answers whole. The store knows the moves of a call by ids of their
+        own, so a repetition that reaches another process changes nothing either.
+        """
+        check_request_id(request.request_id)
+        answers = self._answers.setdefault(answer, self._remembered(answer))
+        known = answers.find(request.request_id, request)
+        if isinstance(known, answer):
+            return _replayed(known)
+        response = await act()
+        if not _is_away(response):
+            answers.add(request.request_id, request, response)
+        for watcher in self._watchers:
+            watcher.set()
+        return response
+
+    def _remembered(self, answer: type[Answer]) -> Answers[Message]:
+        return Answers(
+            answer, self._keep_ms / 1000, lambda: self._clock() / 1000, personal=("subject",)
+        )
+
+
+def _named(
+    request: pb.GetCampaignRequest | pb.GetBudgetRequest,
+) -> tuple[str | None, CampaignKey | None]:
+    """Which campaign is asked for: by its id, or by a key."""
+    kind = request.WhichOneof("campaign")
+    return (
+        request.campaign_id if kind == "campaign_id" else None,
+        request.campaign_key if kind == "campaign_key" else None,
+    )
+
+
+def _frequency(item: FrequencyResult | tuple[str, XspError]) -> FrequencyResult:
+    if isinstance(item, FrequencyResult):
+        return item
+    candidate_id, error = item
+    return FrequencyResult(candidate_id=candidate_id, status=_status(error))
+
+
+def _reservation(item: ReservationResult | tuple[str, XspError]) -> ReservationResult:
+    if isinstance(item, ReservationResult):
+        return item
+    reservation_id, error = item
+    return ReservationResult(reservation_id=reservation_id, status=_status(error))
+
+
+def _status(error: XspError) -> Status:
+    """An item's failure; equal on the wire to google.rpc.Status."""
+    return Status.FromString(to_status(error).SerializeToString())
+
+
+def _replayed(answer: Answer) -> Answer:
+    """A remembered answer, which says that it is one, where it can."""
+    fields = answer.DESCRIPTOR.fields_by_name
+    if "replayed" in fields:
+        setattr(answer, "replayed", True)  # noqa: B010 - what kind it is, only the caller knows
+    for result in getattr(answer, "results", ()):
+        if isinstance(result, ReservationResult) and not result.HasField("status"):
+            result.replayed = True
+    return answer
+
+
+def _is_away(answer: Message) -> bool:
+    """Whether a policy decided in place of the store: then the call may be tried again."""
+    bases = [getattr(answer, "basis", None)]
+    bases += [each.basis for each in getattr(answer, "results", ())]
+    return any(
+        isinstance(basis, DecisionBasis)
+        and basis.source
+        in (
+            DecisionSource.DECISION_SOURCE_FAIL_OPEN,
+            DecisionSource.DECISION_SOURCE_FAIL_CLOSED,
+        )
+        for basis in bases
+    )
+
+
+def _messages(
+    changes: Sequence[BudgetChange], *, snapshot_complete: bool
+) -> list[pb.WatchBudgetsResponse]:
+    """Changes as messages, one at least; the last one says that the snapshot is complete."""
+    starts = range(0, max(len(changes), 1), WATCH_BATCH)
+    messages = [
+        pb.WatchBudgetsResponse(changes=changes[start : start + WATCH_BATCH]) for start in starts
+    ]
+    messages[-1].snapshot_complete = snapshot_complete
+    return messages

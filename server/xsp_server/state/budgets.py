@@ -1,0 +1,336 @@
+"""Budgets: what campaigns may spend, spent at once.
+
+Money of a campaign and of all its parents is in one book, so a spend takes all levels or none in
+one step of the store. Total, day and hour are always counted, with or without a limit, so that a
+limit that comes later finds what was spent before.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from xsp.money.v1.money_pb2 import Money
+from xsp.state.v1.budget_pb2 import (
+    BudgetRefusal,
+    BudgetRefusalReason,
+    BudgetState,
+    BudgetStatus,
+)
+from xsp.state.v1.campaign_pb2 import BudgetLimits, Campaign
+from xsp.state.v1.guarantee_pb2 import DecisionBasis, FailPolicy
+from xsp.state.v1.state_service_pb2 import TrackSpendRequest, TrackSpendResponse
+from xsp_server.errors import MissingField
+from xsp_server.state import budget_status as statuses
+from xsp_server.state.backend import Kind, Move, Outcome, StateBackend, Status, StoreAway, Why
+from xsp_server.state.basis import away, is_open, stored
+from xsp_server.state.budget_status import Level, levels_of
+from xsp_server.state.campaign_rules import Settings
+from xsp_server.state.campaigns import Campaigns, Lineage
+from xsp_server.state.faults import InvalidField, Overflow, RequestIdReused
+from xsp_server.state.messages import (
+    HOUR_MS,
+    Clock,
+    amount_of,
+    differences,
+    machine_clock,
+    money,
+    packed,
+    unpacked,
+)
+from xsp_server.state.money_book import book_of
+
+MICROS: Final = 1_000_000
+
+
+class Budgets:
+    """Reads and spends the money of campaigns."""
+
+    def __init__(
+        self,
+        backend: StateBackend,
+        campaigns: Campaigns,
+        clock: Clock = machine_clock,
+        *,
+        keep_ms: int = HOUR_MS,
+        fail_policy: "FailPolicy.ValueType" = FailPolicy.FAIL_POLICY_FAIL_CLOSED,
+    ) -> None:
+        """Takes the store and its campaigns.
+
+        Args:
+            backend: where money is counted.
+            campaigns: of the same store.
+            clock: milliseconds since 1970.
+            keep_ms: how long request ids are known.
+            fail_policy: for campaigns that don't tell one.
+        """
+        self._backend = backend
+        self._campaigns = campaigns
+        self._clock = clock
+        self._keep_ms = keep_ms
+        self._fail_policy = fail_policy
+
+    async def get(self, settings: Settings) -> tuple[BudgetStatus, DecisionBasis]:
+        """How a campaign's money stands, and what that rests on.
+
+        While the store is away: the ids and limits alone.
+        """
+        now_ms = self._clock()
+        lineage = self._campaigns.lineage(settings)
+        try:
+            return await self.read(lineage, now_ms), stored(self._backend, wrote=False)
+        except StoreAway as failure:
+            return statuses.bare(levels_of(lineage, now_ms), now_ms), self._away(settings, failure)
+
+    async def read(self, lineage: Lineage, now_ms: int) -> BudgetStatus:
+        """How a campaign's money stands.
+
+        Raises:
+            StoreAway: the store can't be reached.
+        """
+        levels = levels_of(lineage, now_ms)
+        move = Move(Kind.CHECK, statuses.entries(levels, 0, now_ms))
+        [outcome] = await self._backend.apply(book_of(lineage[-1].id), [move], now_ms)
+        return status_of(levels, outcome, now_ms)
+
+    async def spend(self, request: TrackSpendRequest) -> TrackSpendResponse:
+        """Spends at once: all of it, at all levels, or nothing.
+
+        Raises:
+            MissingField: no campaign or cost is told.
+            CampaignNotFound: there is no such campaign.
+            CurrencyMismatch, InvalidField: the amount can't be.
+            RequestIdReused: the request id came before with other content.
+            Overflow: the sum could not be counted.
+            StoreAway: the store can't be reached, and its campaigns never could.
+        """
+        failure = await self._campaigns.freshen()
+        if not request.campaign_id:
+            raise MissingField("campaign_id", "the id of the campaign that pays")
+        settings = self._campaigns.get(request.campaign_id)
+        micros = amount_of(request, settings.currency)
+        if micros is None:
+            raise MissingField("amount", "what to spend, as amount or as cpm")
+        if failure is None:
+            try:
+                return await self._spend(request, settings, micros)
+            except StoreAway as away_now:
+                failure = away_now
+        return self._spent_while_away(settings, micros, failure)
+
+    async def _spend(
+        self, request: TrackSpendRequest, settings: Settings, micros: int
+    ) -> TrackSpendResponse:
+        now_ms = self._clock()
+        lineage = self._campaigns.lineage(settings)
+        levels = levels_of(lineage, now_ms)
+        move = Move(
+            Kind.COUNT,
+            statuses.entries(levels, micros, now_ms),
+            id=f"spend/{request.request_id}" if request.request_id else "",
+            content=packed(request),
+            keep_ms=self._keep_ms,
+        )
+        [outcome] = await self._backend.apply(book_of(lineage[-1].id), [move], now_ms)
+        if outcome.status is Status.REUSED:
+            raise _reused(request, outcome)
+        check_overflow(outcome)
+        if outcome.replayed:
+            levels = levels_of(lineage, outcome.at)
+        accepted = outcome.status is Status.APPLIED
+        return TrackSpendResponse(
+            accepted=accepted,
+            amount=money(settings.currency, micros) if accepted else None,
+            refusal=None if accepted else refusal_of(levels, outcome, micros, paced=False),
+            budget=status_of(levels, outcome, outcome.at),
+            replayed=outcome.replayed,
+            basis=stored(self._backend, wrote=accepted and not outcome.replayed),
+        )
+
+    def _spent_while_away(
+        self, settings: Settings, micros: int, failure: StoreAway
+    ) -> TrackSpendResponse:
+        """What is answered by the campaign's policy; nothing is booked."""
+        passes = is_open(settings.message.budget_fail_policy, self._fail_policy)
+        return TrackSpendResponse(
+            accepted=passes,
+            amount=money(settings.currency, micros) if passes else None,
+            refusal=None if passes else refusal_while_away(settings, micros),
+            basis=self._away(settings, failure),
+        )
+
+    def _away(self, settings: Settings, failure: StoreAway) -> DecisionBasis:
+        passes = is_open(settings.message.budget_fail_policy, self._fail_policy)
+        return away(self._backend, failure, open_=passes)
+
+
+def status_of(levels: tuple[Level, ...], outcome: Outcome, now_ms: int) -> BudgetStatus:
+    """The money as an outcome tells it."""
+    rows = statuses.rows_of(outcome.numbers, levels)
+    return statuses.status(levels, rows, now_ms, outcome.sequence)
+
+
+def refusal_of(
+    levels: tuple[Level, ...], outcome: Outcome, asked: int, *, paced: bool
+) -> BudgetRefusal:
+    """Why an outcome is a refusal."""
+    rows = statuses.rows_of(outcome.numbers, levels)
+    return statuses.refusal(levels, rows, asked, outcome.at, paced=paced)
+
+
+def refusal_while_away(settings: Settings, asked: int) -> BudgetRefusal:
+    """The refusal of a campaign whose policy refuses while the store is away."""
+    return BudgetRefusal(
+        campaign_id=settings.id,
+        reason=BudgetRefusalReason.BUDGET_REFUSAL_REASON_STORE_AWAY,
+        asked=money(settings.currency, asked),
+    )
+
+
+def check_overflow(outcome: Outcome) -> None:
+    """Raises Overflow where a counter is full, whatever its limit."""
+    if any(numbers.why & Why.OVERFLOW for numbers in outcome.numbers):
+        raise Overflow("amount: the sum would be above what can be counted, 10^18 - 1 micros")
+
+
+def _reused(request: TrackSpendRequest, outcome: Outcome) -> RequestIdReused:
+    first = unpacked(outcome.content, TrackSpendRequest)
+    different = differences(first, request)
+    return RequestIdReused(
+        f"request_id {request.request_id!r} came before with other {', '.join(different)}; "
+        "expected an id of its own for other content",
+        **different,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A campaign's money after a spend.
+
+    Attributes:
+        accepted: whether all of it was spent; if not, nothing was.
+        currency: ISO 4217.
+        spent: spent since ever.
+        reserved: held by reservations.
+        remaining: the least that remains in any hard limit; None: there is none.
+        state: whether it can pay, as `BudgetState` names it: "ACTIVE", "EXHAUSTED" and so on.
+    """
+
+    accepted: bool
+    currency: str
+    spent: Decimal
+    reserved: Decimal
+    remaining: Decimal | None
+    state: str
+
+
+class BudgetTracker:
+    """Budgets in a few words.
+
+    tracker = BudgetTracker(backend)
+    await tracker.put_campaign("c1", Decimal("1000.00"))
+    (await tracker.track_spend("c1", Decimal("2.50"))).remaining   # Decimal("997.50")
+    """
+
+    def __init__(self, backend: StateBackend, clock: Clock = machine_clock) -> None:
+        """Takes the store.
+
+        Args:
+            backend: where money is counted.
+            clock: milliseconds since 1970.
+        """
+        self._campaigns = Campaigns(backend, clock)
+        self._budgets = Budgets(backend, self._campaigns, clock)
+
+    async def put_campaign(
+        self, campaign_id: str, total: Decimal | None, *, currency: str = "USD"
+    ) -> None:
+        """Creates a campaign, or replaces its settings; what it has spent stays.
+
+        Args:
+            campaign_id: its id.
+            total: what it may spend in all; None: no limit.
+            currency: ISO 4217.
+
+        Raises:
+            InvalidRequest: one of these can't be.
+            StoreAway: the store can't be reached.
+        """
+        limits = None if total is None else BudgetLimits(total=_money(currency, total, "total"))
+        await self._campaigns.put(
+            Campaign(campaign_id=campaign_id, currency=currency, limits=limits)
+        )
+
+    async def track_spend(
+        self, campaign_id: str, amount: Decimal, *, request_id: str = ""
+    ) -> Tracked:
+        """Spends all of it, or nothing.
+
+        Args:
+            campaign_id: who pays.
+            amount: in the campaign's currency, from 0 up, with at most 6 decimals.
+            request_id: makes a retry harmless, for an hour. Empty: a retry spends again.
+
+        Raises:
+            InvalidRequest: the amount can't be.
+            CampaignNotFound: there is no such campaign.
+            StoreAway: the store can't be reached.
+        """
+        await self._campaigns.refresh()
+        currency = self._campaigns.get(campaign_id).currency
+        response = await self._budgets.spend(
+            TrackSpendRequest(
+                request_id=request_id,
+                campaign_id=campaign_id,
+                amount=_money(currency, amount, "amount"),
+            )
+        )
+        if not response.HasField("budget"):
+            raise StoreAway(response.basis.failure, retry_after=1.0)
+        return _tracked(response.budget, currency, accepted=response.accepted)
+
+    async def get_budget(self, campaign_id: str) -> Tracked:
+        """How a campaign's money stands; nothing is spent.
+
+        Raises:
+            CampaignNotFound: there is no such campaign.
+            StoreAway: the store can't be reached.
+        """
+        await self._campaigns.refresh()
+        settings = self._campaigns.get(campaign_id)
+        told, basis = await self._budgets.get(settings)
+        if basis.failure:
+            raise StoreAway(basis.failure, retry_after=1.0)
+        return _tracked(told, settings.currency, accepted=True)
+
+
+def _tracked(told: BudgetStatus, currency: str, *, accepted: bool) -> Tracked:
+    return Tracked(
+        accepted=accepted,
+        currency=currency,
+        spent=from_micros(told.spent.micros),
+        reserved=from_micros(told.reserved.micros),
+        remaining=from_micros(told.remaining.micros) if told.HasField("remaining") else None,
+        state=state_name(told),
+    )
+
+
+def state_name(told: BudgetStatus) -> str:
+    """The state without its prefix."""
+    return BudgetState.Name(told.state).removeprefix("BUDGET_STATE_")
+
+
+def from_micros(micros: int) -> Decimal:
+    """The amount, with at least two decimals: 997500000 is 997.50."""
+    whole, part = divmod(micros, MICROS)
+    return Decimal(f"{whole}.{f'{part:06d}'.rstrip('0').ljust(2, '0')}")
+
+
+def _money(currency: str, amount: Decimal, path: str) -> Money:
+    """An amount exactly in micros."""
+    try:
+        micros = amount * MICROS
+        if int(micros) == micros and abs(micros) < 2**63:
+            return money(currency, int(micros))
+    except (InvalidOperation, ValueError, OverflowError):
+        pass
+    raise InvalidField(path, f"expected an amount with at most 6 decimals, got {amount}")
