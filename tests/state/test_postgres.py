@@ -236,10 +236,13 @@ async def test_what_is_over_is_deleted_as_others_write(backend, sql, monkeypatch
     assert await sql.fetchval("SELECT count(*) FROM book") == 21
 
 
-async def test_garbage_of_a_book_that_somebody_works_on_is_left_to_later(backend, sql, monkeypatch):
-    monkeypatch.setattr(batches, "FORGET_AFTER", 1)
+async def test_garbage_of_a_book_that_somebody_works_on_is_left_to_later(
+    backend, another: Opener, sql, monkeypatch
+):
+    before = another()
     for name in ("user", "other"):
-        await Play(backend, Book(name))(0, count(hourly()))
+        await Play(before, Book(name))(0, count(hourly()))
+    monkeypatch.setattr(batches, "FORGET_AFTER", 1)
     async with sql.transaction():
         await sql.execute("SELECT FROM book WHERE name = 'user' FOR UPDATE")
         await Play(backend, Book("busy"))(2 * HOUR, count(entry()))
@@ -525,20 +528,20 @@ async def test_each_of_several_callers_gets_an_error_of_its_own(another: Opener)
 
 
 async def test_a_book_that_somebody_keeps_is_away_and_the_others_are_not(another: Opener, sql):
-    backend = another(timeout=0.3)
+    backend = another(timeout=1.0)
     await Play(backend)(0, count(entry()))
     async with sql.transaction():
         await sql.execute("SELECT FROM book FOR UPDATE")
         kept = asyncio.create_task(Play(backend)(1, count(entry())))
         await until_waiting(sql)
         assert (await Play(backend, Book("free"))(1, count(entry()))).status is Status.APPLIED
-        with pytest.raises(StoreAway, match=r"lock timeout|no answer in 0\.3 s"):
+        with pytest.raises(StoreAway, match=r"lock timeout|no answer in 1\.0 s"):
             await kept
     assert (await Play(backend)(2, count(entry()))).status is Status.APPLIED
 
 
 async def test_who_hangs_with_a_book_locked_loses_it(another: Opener):
-    hanging, other = another(timeout=0.3), another()
+    hanging, other = another(timeout=1.0), another()
     await Play(other)(0, count(entry()))
     async with hanging._connections.connection() as connection:
         transaction = connection.transaction()
@@ -610,7 +613,7 @@ async def test_a_connection_in_disorder_is_not_used_again(backend):
 
 
 async def test_a_close_waits_for_nobody_longer_than_the_timeout(another: Opener):
-    backend = another(timeout=0.2)
+    backend = another(timeout=0.5)
     async with backend._connections.connection() as connection:
         await backend.close()
         with pytest.raises(asyncpg.InterfaceError, match="released back to the pool"):

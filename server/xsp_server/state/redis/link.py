@@ -20,7 +20,7 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from xsp_server.state.backend import StoreAway
 from xsp_server.state.redis.scripts import Command, Script
 
-PIPELINE_MAX: Final = 1000
+PIPELINE_MAX: Final = 256
 """Most calls of one pipeline."""
 
 BACKOFF: Final = (0.05, 1.0)

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 from xsp.vast.v1 import violations_pb2
 from xsp_server.vast.limits import Limits
 from xsp_server.vast.lint.checker import Checker
-from xsp_server.vast.parse.source import refuse_others, well_formed
+from xsp_server.vast.parse.source import refuse_deep, refuse_others, well_formed
 
 __all__ = ["lint"]
 
@@ -39,4 +39,5 @@ def lint(
     lines: dict[Element, int] = {}
     root = well_formed(document, charset, limits, lines)
     refuse_others(root)
+    refuse_deep(root, limits.max_depth)
     return Checker(root, lines).violations()

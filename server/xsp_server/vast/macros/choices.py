@@ -44,6 +44,8 @@ class MacroChoices:
         Raises:
             InvalidMacros: a name or a spelling is none that the contract allows.
         """
+        if not message.ByteSize():  # as most callers have it
+            return cls()
         violations = tuple(_violations(message, path))
         if violations:
             raise InvalidMacros(*violations)

@@ -40,31 +40,34 @@ def _fill(  # noqa: C901, PLR0912, PLR0915  (one loop, as the module says)
     `path` is that of an element without a message, whose children go to the message around it.
     """
     children = shape.children
+    before, kind, field, inner, rival = "", GROUP, "", shape, ""
     for each in element:
         tag = each.tag
-        if tag not in children:
-            tag = tag.rpartition(":")[2]
+        if tag != before:  # elements of one name mostly follow each other
             if tag not in children:
-                _keep(values, path, {"xml": fragments.element(each)}, fragments)
-                continue
-        kind, field, inner, rival = children[tag]
+                tag = tag.rpartition(":")[2]
+                if tag not in children:
+                    _keep(values, path, {"xml": fragments.element(each)}, fragments)
+                    continue
+            before = tag
+            kind, field, inner, rival = children[tag]
         if kind <= MESSAGE:
             if kind == MESSAGE and (field in values or rival in values):
                 _keep(values, path, {"xml": fragments.element(each)}, fragments)
                 continue
             attributes = each.attrib
-            if attributes.keys() <= inner.plain:
+            if inner.plain.issuperset(attributes):
                 held: Values = attributes  # nobody else's from here
             else:
                 held = _attributes(each, inner, fragments)
             if not inner.text:
                 _fill(held, each, inner, "", fragments)
-            elif not len(each):
-                text = each.text
-                held[inner.text] = text.strip() if text else ""
-            else:
+            elif len(each):
                 held[inner.text] = _own_text(each)
                 _fill(held, each, inner, "", fragments)
+            else:
+                text = each.text
+                held[inner.text] = text.strip() if text else ""
             if kind == MESSAGE:
                 values[field] = held
             elif field in values:

@@ -2,26 +2,18 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from xsp.vast.v1 import vast_pb2
-from xsp_server.vast.schema import VAST, Element, Version
+from xsp_server.vast.schema import NAMESPACE, VAST, Element, Version
 
+AttributePlan: TypeAlias = tuple[str, FieldDescriptor, bool]
+"""An attribute to write; no class of its own, which would take longer to unpack.
 
-class AttributePlan(NamedTuple):
-    """An attribute to write.
-
-    Attributes:
-        name: as the version spells it.
-        field: where its value is.
-        required: whether the version wants it.
-    """
-
-    name: str
-    field: str
-    required: bool
+Its name as the version spells it; where its value is; whether the version wants it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +22,8 @@ class ChildPlan:
 
     Attributes:
         name: of the element.
-        field: where its value is; empty for one that only groups others.
+        field: where its value is; None for one that only groups others.
+        repeated: whether the field is a list.
         required: whether the version wants at least one.
         most: how many the version allows; None: any number.
         opaque: whether it holds XML of the parties' own.
@@ -38,7 +31,8 @@ class ChildPlan:
     """
 
     name: str
-    field: str
+    field: FieldDescriptor | None
+    repeated: bool
     required: bool
     most: int | None
     opaque: bool
@@ -49,17 +43,25 @@ class ChildPlan:
 class Plan:
     """What a message, or a group within one, becomes.
 
+    Fields are known by their descriptors, which is how a message lists those that are set.
+
     Attributes:
-        text: the field with the element's own text; empty for none.
+        declarations: of the namespace, on the root from 4.0 on.
+        text: the field with the element's own text; None for none.
         attributes: in the order of the table.
         children: in the order of the version's schema.
-        fields: all fields that are written, those in groups too.
+        unknown: the field with what no other field is for.
+        content: the fields of which one has to be set; empty for none.
+        fields: all of those above but `unknown`, and those in groups.
     """
 
-    text: str
+    declarations: str
+    text: FieldDescriptor | None
     attributes: tuple[AttributePlan, ...]
     children: tuple[ChildPlan, ...]
-    fields: frozenset[str]
+    unknown: FieldDescriptor
+    content: frozenset[FieldDescriptor]
+    fields: frozenset[FieldDescriptor]
 
 
 @cache
@@ -69,8 +71,9 @@ def plan_of(version: Version) -> Plan:
 
 
 def _plan(descriptor: Descriptor, element: Element, version: Version) -> Plan:
+    by_name = descriptor.fields_by_name
     attributes = tuple(
-        AttributePlan(each.name, each.field, each.required[version])
+        (each.name, by_name[each.field], each.required[version])
         for each in element.attributes
         if version in each.required and each.type != "any"
     )
@@ -78,26 +81,45 @@ def _plan(descriptor: Descriptor, element: Element, version: Version) -> Plan:
     known = [each for each in element.children if version in each.counts]
     known.sort(key=lambda each: order.index(each.name) if each.name in order else len(order))
     children = tuple(_child(descriptor, each, version) for each in known)
-    text = ""
+    text = None
     if element.type not in {"container", "xml"}:
-        text = "url" if "url" in descriptor.fields_by_name else "value"
-    fields = {text} | {each.field for each in attributes} | {each.field for each in children}
+        text = by_name["url" if "url" in by_name else "value"]
+    fields = {text, *(field for _, field, _ in attributes), *(each.field for each in children)}
     for child in children:
         if not child.field and child.plan:
             fields |= child.plan.fields
-    return Plan(text, attributes, children, frozenset(fields - {""}))
+    content = descriptor.oneofs_by_name.get("content")
+    return Plan(
+        declarations=f' xmlns="{NAMESPACE}"' if element is VAST and version >= _NAMED else "",
+        text=text,
+        attributes=attributes,
+        children=children,
+        unknown=by_name["unknown"],
+        content=frozenset(content.fields if content else ()),
+        fields=frozenset(filter(None, fields)),
+    )
+
+
+_NAMED: Final = 40
+"""The first version with a namespace."""
 
 
 def _child(descriptor: Descriptor, element: Element, version: Version) -> ChildPlan:
+    field = descriptor.fields_by_name[element.field] if element.field else None
     plan = None
-    if not element.field:
+    if field is None:
         plan = _plan(descriptor, element, version)
-    elif element.type != "xml":
-        message = descriptor.fields_by_name[element.field].message_type
-        plan = _plan(message, element, version) if message else None
-    required = element.counts[version][0] > 0
-    most = element.most(version)
-    return ChildPlan(element.name, element.field, required, most, element.type == "xml", plan)
+    elif element.type != "xml" and field.message_type:
+        plan = _plan(field.message_type, element, version)
+    return ChildPlan(
+        name=element.name,
+        field=field,
+        repeated=field is not None and field.is_repeated,
+        required=element.counts[version][0] > 0,
+        most=element.most(version),
+        opaque=element.type == "xml",
+        plan=plan,
+    )
 
 
 def _labels() -> dict[tuple[str, str], str]:

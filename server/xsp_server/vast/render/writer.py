@@ -2,21 +2,25 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from xml.parsers.expat import ExpatError, ParserCreate
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from xsp.vast.v1 import vast_pb2, violations_pb2
 from xsp_server.vast.parse.fragments import escaped, quoted
 from xsp_server.vast.render.plans import LABELS, ChildPlan, Plan, plan_of
-from xsp_server.vast.schema import NAMESPACE, Version, name_of
+from xsp_server.vast.schema import Version, name_of
 
-Fields = dict[str, Any]
-"""The fields of a message that are set, by name."""
+Fields = dict[FieldDescriptor, Any]
+"""The fields of a message that are set."""
+
+Contents = Sequence[vast_pb2.UnknownContent]
+"""What no field is for."""
 
 Unknown = dict[str, list[vast_pb2.UnknownContent]]
-"""What no field is for, by path."""
+"""The same by path."""
 
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -43,18 +47,6 @@ _AD_CONTENT: Final = violations_pb2.VIOLATION_RULE_AD_CONTENT
 _ERROR: Final = violations_pb2.VIOLATION_SEVERITY_ERROR
 
 
-class Place(NamedTuple):
-    """Where an element goes.
-
-    Attributes:
-        path: as violations have it.
-        depth: elements around it.
-    """
-
-    path: str
-    depth: int
-
-
 class Writer:
     """Writes one document.
 
@@ -70,120 +62,130 @@ class Writer:
         self.left_out: list[violations_pb2.Violation] = []
         self.lacking: list[violations_pb2.Violation] = []
         self._version = version
-        self._indent = indent
+        self._margin = "\n" if indent else ""  # what stands before a tag
+        self._step = "  " if indent else ""
         self._line = 1
+        self._counted = 0  # parts whose lines are in `_line`
 
     def document(self, vast: vast_pb2.Vast) -> None:
         """Writes a document, which has the version."""
-        self._write(_DECLARATION)
-        self._message(vast, "VAST", plan_of(self._version), Place("VAST", 0))
+        self.parts.append(_DECLARATION)
+        self._message(vast, "VAST", plan_of(self._version), "VAST")
 
-    def _message(self, message: Message, name: str, plan: Plan, place: Place) -> None:
-        """Writes the element of a message."""
-        fields = {field.name: value for field, value in message.ListFields()}
-        unknown = _unknown(fields)
-        own = unknown.pop("", [])
-        self._start(name, self._attributes(fields, plan, own, place.path), place.depth)
-        if plan.text:
-            self._write(self._text(fields.get(plan.text, ""), place.path))
-        inside = len(self.parts)
-        self._children(fields, plan, unknown, place)
-        self._fragments(own, place.path, place.depth + 1)
-        self._end(name, place.depth if len(self.parts) > inside else None)
-        for field in fields.keys() - plan.fields - {"unknown"}:
-            self._leave_out_field(message, field, place.path)
+    def _message(self, message: Message, name: str, plan: Plan, path: str) -> None:
+        """Writes the element of a message; `path` is as violations have it."""
+        fields: Fields = dict(message.ListFields())
+        unknown = _by_path(fields.pop(plan.unknown)) if plan.unknown in fields else {}
+        own = unknown.pop("", ()) if unknown else ()
+        attributes = self._attributes(fields, plan, own, path)
+        text = self._text(fields[plan.text], path) if plan.text and plan.text in fields else ""
+        if plan.children or own:
+            self.parts.append(f"{self._margin}<{name}{attributes}>{text}")
+            inside = len(self.parts)
+            self._inside(fields, plan, unknown, own, path)
+            margin = self._margin if len(self.parts) > inside else ""
+            self.parts.append(f"{margin}</{name}>")
+        else:
+            self.parts.append(f"{self._margin}<{name}{attributes}>{text}</{name}>")
+        if not plan.fields.issuperset(fields):
+            self._leave_out_fields(message, fields.keys() - plan.fields, path)
         for where in unknown:
-            self._leave_out(f"{place.path}/{where}", _NOT_IN_VERSION, "its element is not written")
-        if "content" in message.DESCRIPTOR.oneofs_by_name and not message.WhichOneof("content"):
-            self._lack(place.path, _AD_CONTENT, "neither InLine nor Wrapper; expected one of them")
+            self._leave_out(f"{path}/{where}", _NOT_IN_VERSION, "its element is not written")
+        if plan.content and plan.content.isdisjoint(fields):
+            self._lack(path, _AD_CONTENT, "neither InLine nor Wrapper; expected one of them")
 
-    def _children(self, fields: Fields, plan: Plan, unknown: Unknown, place: Place) -> None:
-        for child in plan.children:
-            inner = Place(f"{place.path}/{child.name}", place.depth + 1)
-            if child.field:
-                value = fields.get(child.field)
-                if value is None:
-                    self._require(child, inner.path)
-                elif isinstance(value, str | int | Message):
-                    self._child(child, value, 1, unknown, inner)
-                else:
-                    self._list(child, value, unknown, inner)
-            elif child.plan and (child.name in unknown or not child.plan.fields.isdisjoint(fields)):
-                self._group(child, fields, unknown, inner)
-            elif child.plan and child.required:
-                # Where the schema wants it and nothing in it, an empty one is written.
-                if any(below.required for below in child.plan.children):
-                    self._require(child, inner.path)
-                else:
-                    self._group(child, fields, unknown, inner)
-
-    def _group(self, child: ChildPlan, fields: Fields, unknown: Unknown, place: Place) -> None:
-        """Writes an element that has no message of its own."""
-        assert child.plan is not None  # noqa: S101  (groups have one)
-        own = unknown.pop(child.name, [])
-        self._start(child.name, self._unknown_attributes(own, set(), place.path), place.depth)
-        self._children(fields, child.plan, unknown, place)
-        self._fragments(own, place.path, place.depth + 1)
-        self._end(child.name, place.depth)
-
-    def _list(
-        self, child: ChildPlan, values: Iterable[Any], unknown: Unknown, place: Place
+    def _inside(
+        self, fields: Fields, plan: Plan, unknown: Unknown, own: Contents, path: str
     ) -> None:
+        """Writes the elements in an element; `own` is what no field is for, right in it."""
+        margin = self._margin
+        self._margin += self._step
+        for child in plan.children:
+            below = f"{path}/{child.name}"
+            if child.field is None:
+                self._group(child, fields, unknown, below)
+            elif child.field not in fields:
+                if child.required:
+                    self._lack(below, _MISSING, "missing")
+            elif child.repeated:
+                self._list(child, fields[child.field], unknown, below)
+            else:
+                self._child(child, fields[child.field], 1, unknown, below)
+        if own:
+            self._fragments(own, path, self._margin)
+        self._margin = margin
+
+    def _group(self, child: ChildPlan, fields: Fields, unknown: Unknown, path: str) -> None:
+        """Writes an element that has no message of its own, if there is anything in it.
+
+        Where the schema wants it and nothing in it, an empty one is written.
+        """
+        assert child.plan is not None  # noqa: S101  (groups have one)
+        if child.plan.fields.isdisjoint(fields) and child.name not in unknown:
+            if not child.required:
+                return
+            if any(below.required for below in child.plan.children):
+                self._lack(path, _MISSING, "missing")
+                return
+        own = unknown.pop(child.name, ())
+        attributes = self._unknown_attributes(own, set(), path)
+        self.parts.append(f"{self._margin}<{child.name}{attributes}>")
+        self._inside(fields, child.plan, unknown, own, path)
+        self.parts.append(f"{self._margin}</{child.name}>")
+
+    def _list(self, child: ChildPlan, values: Iterable[Any], unknown: Unknown, path: str) -> None:
         for index, value in enumerate(values, 1):
-            numbered = Place(f"{place.path}[{index}]", place.depth)
+            numbered = f"{path}[{index}]"
             if child.most is not None and index > child.most:
                 problem = f"VAST {name_of(self._version)} has at most {child.most}"
-                self._leave_out(numbered.path, _REPEATED, problem)
+                self._leave_out(numbered, _REPEATED, problem)
             else:
                 self._child(child, value, index, unknown, numbered)
 
-    def _child(
-        self, child: ChildPlan, value: Any, index: int, unknown: Unknown, place: Place
-    ) -> None:
+    def _child(self, child: ChildPlan, value: Any, index: int, unknown: Unknown, path: str) -> None:
         """Writes one element, the `index`-th of its name."""
-        if child.opaque:
-            self._extension(child.name, value, place)
-        elif child.plan:
-            self._message(value, child.name, child.plan, place)
+        if child.plan:
+            self._message(value, child.name, child.plan, path)
+        elif child.opaque:
+            self._extension(child.name, value, path)
+        elif unknown:
+            own = unknown.pop(child.name if index == 1 else f"{child.name}[{index}]", ())
+            attributes = self._unknown_attributes(own, set(), path)
+            text = self._text(str(value), path)
+            self.parts.append(f"{self._margin}<{child.name}{attributes}>{text}")
+            self._fragments(own, path, "")
+            self.parts.append(f"</{child.name}>")
         else:
-            own = unknown.pop(child.name if index == 1 else f"{child.name}[{index}]", [])
-            attributes = self._unknown_attributes(own, set(), place.path)
-            self._start(child.name, attributes, place.depth)
-            self._write(self._text(str(value), place.path))
-            self._fragments(own, place.path, None)
-            self._end(child.name, None)
+            text = self._text(str(value), path)
+            self.parts.append(f"{self._margin}<{child.name}>{text}</{child.name}>")
 
-    def _extension(self, name: str, extension: vast_pb2.Extension, place: Place) -> None:
+    def _extension(self, name: str, extension: vast_pb2.Extension, path: str) -> None:
         written = ""
         if extension.HasField("type"):
-            written = f" type={quoted(self._held(extension.type, place.path))}"
-        written += self._foreign(extension.attributes, {"type"}, place.path)
-        self._start(name, written, place.depth)
+            written = f" type={self._value(extension.type, path)}"
+        written += self._foreign(extension.attributes, {"type"}, path)
+        self.parts.append(f"{self._margin}<{name}{written}>")
         if _well_formed(extension.xml):
-            self._write(extension.xml)
+            self.parts.append(extension.xml)
         else:
-            self._leave_out(place.path, _VALUE, "content that is not well-formed XML")
-        self._end(name, None)
+            self._leave_out(path, _VALUE, "content that is not well-formed XML")
+        self.parts.append(f"</{name}>")
 
-    def _attributes(
-        self, fields: Fields, plan: Plan, own: Sequence[vast_pb2.UnknownContent], path: str
-    ) -> str:
-        written, used = "", set()
-        if path == "VAST" and self._version >= 40:
-            written = f" xmlns={quoted(NAMESPACE)}"
+    def _attributes(self, fields: Fields, plan: Plan, own: Contents, path: str) -> str:
+        written = plan.declarations
         for name, field, required in plan.attributes:
-            value = fields.get(field)
-            if value is not None:
-                used.add(name)
-                text = str(value).lower() if isinstance(value, bool) else str(value)
-                written += f" {name}={quoted(self._held(text, path))}"
+            if field in fields:
+                value = fields[field]
+                text = value if isinstance(value, str) else str(value).lower()
+                written += f" {name}={self._value(text, path)}"
             elif required:
                 self._lack(f"{path}/@{name}", _ATTRIBUTE_MISSING, "missing")
-        return written + self._unknown_attributes(own, used, path) if own else written
+        if not own:
+            return written
+        used = {name for name, field, _ in plan.attributes if field in fields}
+        return written + self._unknown_attributes(own, used, path)
 
-    def _unknown_attributes(
-        self, own: Iterable[vast_pb2.UnknownContent], used: set[str], path: str
-    ) -> str:
+    def _unknown_attributes(self, own: Contents, used: set[str], path: str) -> str:
         given = [each.attribute for each in own if each.HasField("attribute")]
         return self._foreign(given, used, path) if given else ""
 
@@ -200,70 +202,65 @@ class Writer:
                 if prefix != "xml" and f"xmlns:{prefix}" not in used:
                     used.add(f"xmlns:{prefix}")
                     prefixes[each.namespace] = prefix
-                    written += f" xmlns:{prefix}={quoted(self._held(each.namespace, path))}"
+                    written += f" xmlns:{prefix}={self._value(each.namespace, path)}"
             if name in used or not _is_name(each.name):
                 self._leave_out(
                     f"{path}/@{name}", _ATTRIBUTE_VALUE, "not a name, or given a second time"
                 )
                 continue
             used.add(name)
-            written += f" {name}={quoted(self._held(each.value, path))}"
+            written += f" {name}={self._value(each.value, path)}"
         return written
 
-    def _fragments(
-        self, own: Iterable[vast_pb2.UnknownContent], path: str, depth: int | None
-    ) -> None:
+    def _fragments(self, own: Contents, path: str, margin: str) -> None:
         """Elements that the model has no field for."""
         for each in own:
             if not each.HasField("xml"):
                 continue
             if _well_formed(each.xml):
-                self._write(self._margin(depth) + each.xml)
+                self.parts.append(margin + each.xml)
             else:
                 self._leave_out(path, _VALUE, "content that is not well-formed XML")
 
     def _text(self, text: str, path: str) -> str:
         """Text as it stands in an element: with markup in it, as CDATA."""
-        text = self._held(text, path)
-        if "\r" in text or ("<" not in text and "&" not in text):
+        if not (text.isascii() and text.isprintable()):
+            text = self._held(text, path)
+        if "<" not in text and "&" not in text:
+            return escaped(text) if ">" in text or "\r" in text else text
+        if "\r" in text:
             return escaped(text)
         return f"<![CDATA[{text.replace(']]>', ']]]]><![CDATA[>')}]]>"
 
+    def _value(self, text: str, path: str) -> str:
+        """Text as it stands in an attribute, with its quotes."""
+        if not (text.isascii() and text.isprintable()):
+            return quoted(self._held(text, path))
+        return quoted(text) if '"' in text or "&" in text or "<" in text else f'"{text}"'
+
     def _held(self, text: str, path: str) -> str:
         """The text, with U+FFFD for characters that XML can't hold."""
-        held = text if text.isascii() and text.isprintable() else _NOT_IN_XML.sub("\ufffd", text)
+        held = _NOT_IN_XML.sub("\ufffd", text)
         if held != text:
             self._leave_out(path, _VALUE, "control characters; U+FFFD stands for each")
         return held
 
-    def _start(self, name: str, attributes: str, depth: int) -> None:
-        self._write(f"{self._margin(depth)}<{name}{attributes}>")
-
-    def _end(self, name: str, depth: int | None) -> None:
-        self._write(f"{self._margin(depth)}</{name}>")
-
-    def _margin(self, depth: int | None) -> str:
-        return "\n" + "  " * depth if self._indent and depth is not None else ""
-
-    def _write(self, piece: str) -> None:
-        self.parts.append(piece)
-        self._line += piece.count("\n")
-
-    def _require(self, child: ChildPlan, path: str) -> None:
-        if child.required:
-            self._lack(path, _MISSING, "missing")
-
     def _lack(
         self, path: str, rule: "violations_pb2.ViolationRule.ValueType", problem: str
     ) -> None:
+        self._line += sum(part.count("\n") for part in self.parts[self._counted :])
+        self._counted = len(self.parts)
         message = f"{problem}; VAST {name_of(self._version)} requires it"
         self.lacking.append(_violation(path, rule, message, line=self._line))
 
-    def _leave_out_field(self, message: Message, field: str, path: str) -> None:
-        label = LABELS.get((message.DESCRIPTOR.name, field), field)
-        is_attribute = label.startswith("@")
-        rule = _ATTRIBUTE_NOT_IN_VERSION if is_attribute else _NOT_IN_VERSION
-        self._leave_out(f"{path}/{label}", rule, f"VAST {name_of(self._version)} has none here")
+    def _leave_out_fields(
+        self, message: Message, fields: Iterable[FieldDescriptor], path: str
+    ) -> None:
+        for field in sorted(fields, key=lambda each: each.number):
+            label = LABELS.get((message.DESCRIPTOR.name, field.name), field.name)
+            is_attribute = label.startswith("@")
+            rule = _ATTRIBUTE_NOT_IN_VERSION if is_attribute else _NOT_IN_VERSION
+            self._leave_out(f"{path}/{label}", rule, f"VAST {name_of(self._version)} has none here")
 
     def _leave_out(
         self, path: str, rule: "violations_pb2.ViolationRule.ValueType", problem: str
@@ -279,9 +276,9 @@ def _violation(
     )
 
 
-def _unknown(fields: Fields) -> Unknown:
+def _by_path(contents: Contents) -> Unknown:
     by_path: Unknown = {}
-    for each in fields.get("unknown", ()):
+    for each in contents:
         by_path.setdefault(each.path, []).append(each)
     return by_path
 

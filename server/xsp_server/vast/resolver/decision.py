@@ -224,12 +224,14 @@ def _is_wrapper(link: Link) -> bool:
 
 def _without(
     unwanted: Callable[[Link], bool],
-    links: Sequence[Link],
+    links: list[Link],
     left_out: list[LeftOut],
     place: Place,
     reason: Reason,
 ) -> list[Link]:
     """The links without some, which are noted as left out."""
+    if not any(map(unwanted, links)):
+        return links
     left_out += [LeftOut((*place.chain, link), reason) for link in links if unwanted(link)]
     return [link for link in links if not unwanted(link)]
 
