@@ -30,6 +30,9 @@ bench: $(VENV)/.dev ## Measure against a floor or a peer in the same run; JSON g
 mutation: $(VENV)/.dev ## Change the auction's code a little at a time: which changes does no test see?
 	PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m mutation $(ARGS)
 
+fuzz: $(VENV)/.dev ## Feed a million nearly right documents, messages and macros to the VAST code
+	PYTHONHASHSEED=0 PYTHONPATH=tests $(BIN)/python -m fuzz $(ARGS)
+
 proto: $(VENV)/.tools ## Generate the Python stubs into gen/
 	$(BIN)/python hatch_build.py
 
@@ -63,4 +66,4 @@ $(VENV)/.dev: $(VENV)/.tools hatch_build.py $(PROTOS)
 	@$(PIP) --no-build-isolation -e '.[server,dev]'
 	@touch $(VENV)/.server $@
 
-.PHONY: run test lint bench mutation proto format clean help
+.PHONY: run test lint bench mutation fuzz proto format clean help

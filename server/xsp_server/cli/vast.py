@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from xsp.vast.v1.resolution_pb2 import Hop, Resolution, ResolvedAd
+from xsp.vast.v1.resolution_pb2 import FiringDuty, Hop, Resolution, ResolvedAd
 from xsp.vast.v1.resolve_options_pb2 import ResolveOptions, VastSource
 from xsp.vast.v1.vast_lists_pb2 import FailureReason
 from xsp.vast.v1.violations_pb2 import Violation, ViolationRule, ViolationSeverity
@@ -55,7 +55,9 @@ def resolve(
     elif as_xml:
         click.echo(resolution.xml)
     else:
-        draw(resolution, Console(soft_wrap=True, highlight=False))
+        # A tree is cropped at the width, which for a pipe is that of nothing.
+        width = None if sys.stdout.isatty() else _LONGEST_LINE
+        draw(resolution, Console(soft_wrap=True, highlight=False, width=width))
     sys.exit(0 if resolution.ads else 1)
 
 
@@ -84,6 +86,7 @@ def lint_files(files: tuple[BinaryIO, ...]) -> None:
     sys.exit(int(failed))
 
 
+_LONGEST_LINE = 10_000
 _ERROR = ViolationSeverity.VIOLATION_SEVERITY_ERROR
 
 
@@ -104,7 +107,8 @@ def draw(resolution: Resolution, console: Console) -> None:
         places[left_out.ad.hop].add(Text(f"ad {left_out.ad.ad_id} left out: {reason}", "dim"))
     console.print(root)
     for url in resolution.error_plan:
-        console.print(Text(f"{url.duty} {url.code} {url.url}", "dim"))
+        duty = _words(FiringDuty.Name(url.duty), "FIRING_DUTY_")
+        console.print(Text(f"Error URL that {duty} be requested: {url.url}", "dim"))
 
 
 async def _resolve(
