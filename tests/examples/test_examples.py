@@ -88,3 +88,10 @@ async def test_lint_vast():
     assert "read: SHOE0001, https://cdn.example/shoes.mp4\n" in output
     assert '<VAST version="2.0">\n  VAST/Ad[1]/InLine/Pricing: left out' in output
     assert "refused with code 100: " in output
+
+
+async def test_caps_and_budgets(serve):
+    server = await serve()
+    output = await run("caps_and_budgets.py", server.address)
+    assert "ad 3: shown\nad 4: blocked by three an hour\n" in output
+    assert "remains: 997.50 USD\n" in output

@@ -44,8 +44,11 @@ def campaign(id_: str = "c1", total=None, daily=None, hourly=None, **more) -> Ca
     limits = {name: usd(units) for name, units in told.items() if units is not None}
     return Campaign(
         campaign_id=id_,
-        limits=BudgetLimits(**limits) if limits else None,
-        **{"currency": "USD", **more},
+        **{
+            "limits": BudgetLimits(**limits) if limits else None,
+            "currency": "USD",
+            **more,
+        },
     )
 
 

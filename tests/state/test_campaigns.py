@@ -1,5 +1,7 @@
 """Campaigns: what they may say, where they stand, how they are found."""
 
+from dataclasses import replace
+
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
@@ -118,7 +120,7 @@ async def test_puts_that_raced_into_a_cycle_are_found_out():
     await world.put("b", parent_id="a")
     other = Campaigns(world.backend, world.clock)
     await other.refresh()
-    other._by_id["b"] = other.get("a")  # it has not seen yet that b is below a
+    other._by_id["b"] = replace(other.get("b"), parent_id="")  # not seen yet: b is below a
     other._children.clear()
     other._version = await world.backend.campaigns_version()
     await other.put(campaign("a", parent_id="b"))
