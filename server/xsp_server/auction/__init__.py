@@ -31,6 +31,7 @@ from xsp_server.auction.withdrawals import (
     NOTHING_WITHDRAWN,
     BidKey,
     key_of,
+    refused_by_state,
     vast_unresolved,
 )
 
@@ -58,6 +59,7 @@ __all__ = [
     "WinnerDetermination",
     "build_response",
     "key_of",
+    "refused_by_state",
     "run",
     "vast_unresolved",
 ]

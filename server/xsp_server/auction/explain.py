@@ -12,6 +12,7 @@ from xsp_server.auction.checks import Checks
 from xsp_server.auction.fates import Evidence, Fate, RankClass, Relation
 from xsp_server.auction.pods import Pod, PodModel, seconds_in_pod
 from xsp_server.auction.result import BidVerdict, Result, Winner
+from xsp_server.auction.withdrawals import WITHDRAWN_FATES
 from xsp_server.openrtb import money
 
 PRICE_RULES = frozenset({"bid.invalid_price", "bid.below_floor", "bid.below_deal_floor"})
@@ -56,7 +57,7 @@ def least_change(result: Result, verdict: BidVerdict) -> LeastChange:
     """
     if verdict.fate is Fate.WON:
         return LeastChange()
-    if verdict.fate is Fate.VAST_UNRESOLVED:
+    if verdict.fate in WITHDRAWN_FATES:
         return LeastChange(possible=False)
     bid, arrival = verdict.facts, None
     if verdict.fate is Fate.LATE:
@@ -82,7 +83,7 @@ def would_win_at(result: Result, verdict: BidVerdict) -> int | None:
         ranks too low), or where it was not worked out (a pod that was not searched to the end, or
         one with groups).
     """
-    if verdict.fate in (Fate.LATE, Fate.WRONG_REQUEST_ID, Fate.VAST_UNRESOLVED):
+    if verdict.fate in _PRICELESS:
         return None
     return _least_price(result, verdict.facts)
 
@@ -119,6 +120,7 @@ def min_to_win(result: Result, verdict: BidVerdict) -> Fraction | None:
     return bid.in_own_terms(max(winner.clearing_price, floor))
 
 
+_PRICELESS = WITHDRAWN_FATES | {Fate.LATE, Fate.WRONG_REQUEST_ID}
 _LOST_ON_PRICE = frozenset(
     {Fate.BELOW_FLOOR, Fate.BELOW_DEAL_FLOOR, Fate.LOST_PRICE, Fate.SEAT_LIMIT}
 )

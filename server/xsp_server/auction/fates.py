@@ -42,6 +42,16 @@ class Fate(StrEnum):
     BELOW_FLOOR = "below_floor"
     BELOW_DEAL_FLOOR = "below_deal_floor"
 
+    CAPPED = "capped"
+    """Withdrawn: a frequency cap of its campaign denies the user."""
+    NO_BUDGET = "no_budget"
+    """Withdrawn: its campaign, or a parent, has not enough money."""
+    PACED = "paced"
+    """Withdrawn: the pacing of its campaign holds the money back."""
+    CAMPAIGN_INACTIVE = "campaign_inactive"
+    """Withdrawn: its campaign is paused or not in flight."""
+    STATE_UNAVAILABLE = "state_unavailable"
+    """Withdrawn: caps and budgets could not be asked, and are to refuse then."""
     VAST_UNRESOLVED = "vast_unresolved"
     """Withdrawn: it won, but its VAST chain has no ad."""
 
@@ -111,8 +121,8 @@ class Relation(StrEnum):
     """The value found comes first in the tie order."""
 
 
-Value = Fraction | float | str | tuple[str, ...] | tuple[int, ...] | None
-"""What a rule looks at. A Fraction is a CPM in the auction currency."""
+Value = Fraction | float | int | str | tuple[str, ...] | tuple[int, ...] | None
+"""What a rule looks at. A Fraction is a CPM in the auction currency, a float a time in ms."""
 
 
 @value

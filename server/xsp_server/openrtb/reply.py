@@ -40,6 +40,10 @@ class NotAsked(StrEnum):
     """Too little time was left for it."""
     NOT_REACHED = "not_reached"
     """Its group was filled, or out of time, before its turn."""
+    CAPPED = "capped"
+    """All of its campaigns are capped for the user."""
+    NO_BUDGET = "no_budget"
+    """None of its campaigns can pay, or some can't and the others are capped."""
 
 
 @value

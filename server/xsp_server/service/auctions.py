@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel
+from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel, VastResolution
 from xsp.bid.v1.auction_record_pb2 import AuctionRecord
 from xsp.bid.v1.auction_report_pb2 import AuctionReport
 from xsp.bid.v1.notice_pb2 import PreparedNotice
@@ -16,6 +16,7 @@ from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.errors import NotBuilt
 from xsp_server.openrtb.reply import Reply
+from xsp_server.service.auction_state import AuctionState
 from xsp_server.service.bid_ledger import facts_of
 from xsp_server.service.exchange import AuctionRun
 from xsp_server.service.notify import CALLER, Notices, withheld
@@ -67,13 +68,15 @@ class Answer:
 class Auctions:
     """Runs the auctions of every method: the session in the logs, notices and a record of each."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts that it joins
         self,
         exchange: RunsAuctions,
         notices: Notices,
         recorder: Recorder | None,
         server_version: str,
+        *,
         unwrapping: Unwrapping | None = None,
+        state: AuctionState | None = None,
     ) -> None:
         """Takes what an auction needs.
 
@@ -83,7 +86,9 @@ class Auctions:
             recorder: keeps records of all auctions; None: nothing does.
             server_version: for records, as `0.3.0`.
             unwrapping: follows the VAST of winners; None: nothing does, and it is refused.
+            state: caps and budgets of the exchange; None: nothing is limited.
         """
+        self._state = state
         self._exchange = exchange
         self._notices = notices
         self._recorder = recorder
@@ -123,22 +128,44 @@ class Auctions:
             run = await self._exchange.run(request, time_remaining, on_reply, session)
             response = run.response
             if self._unwrapping is not None and asked_for.HasField("resolve_vast"):
-                wanted = asked_for.resolve_vast
-                run, response = await self._unwrapping.unwrap(run, wanted, session)
+                run, response = await self._unwrap(run, asked_for.resolve_vast, session)
         if self._recorder is not None:
             self._recorder.take(run, run.auction_id, session.to_message(), options)
         report_ = None if asked_for.explain in _NO_REPORT else _report(run, asked_for.explain)
         record_ = self._record(run, session, options) if asked_for.record else None
         if delivery == CALLER:
-            notices = self._notices.prepare_for(facts_of(run.auction_id, run.result))
+            notices = self._notices.prepare_for(
+                facts_of(run.auction_id, run.result, held=run.reserved)
+            )
             return Answer(response, report_, record_, notices)
         # The callback runs when the answer is with gRPC: telling bidders delays no caller.
         asyncio.get_running_loop().call_soon(self._send_notices, run, session)
         return Answer(withheld(response), report_, record_)
 
+    async def _unwrap(
+        self, run: AuctionRun, wanted: VastResolution, session: Session
+    ) -> tuple[AuctionRun, BidResponse]:
+        """Follows the VAST of winners; who wins instead of one without an ad is settled, too."""
+        unwrapping, state = self._unwrapping, self._state
+        assert unwrapping is not None  # noqa: S101 - else the option was refused
+        if state is None:
+            return await unwrapping.unwrap(run, wanted, session)
+        latest = run
+
+        async def settle(run: AuctionRun, end: float) -> AuctionRun:
+            nonlocal latest
+            latest = await state.settle(run, session, end)
+            return latest
+
+        try:
+            return await unwrapping.unwrap(run, wanted, session, settle)
+        except BaseException:  # such as a caller that has gone
+            state.give_back(latest.reserved.values())
+            raise
+
     def _send_notices(self, run: AuctionRun, session: Session) -> None:
         self._notices.send_for(
-            facts_of(run.auction_id, run.result, lambda: dict(session.metadata()))
+            facts_of(run.auction_id, run.result, lambda: dict(session.metadata()), run.reserved)
         )
 
     def _record(

@@ -11,9 +11,10 @@ from typing import Any, Self
 from xsp.bid.v1 import notice_pb2 as pb
 from xsp.bid.v1.auction_options_pb2 import NoticeDelivery
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
-from xsp_server.auction import BidVerdict, Result, macros
+from xsp_server.auction import BidKey, BidVerdict, Result, key_of, macros
 from xsp_server.auction.fates import Fate
 from xsp_server.errors import XspError
+from xsp_server.service.held import Held
 from xsp_server.upstream.notices import NoticeKind
 from xsp_server.values import value
 
@@ -47,6 +48,7 @@ class BidFacts:
         values: of the macros in its URLs, as the auction decided.
         win_gets_markup: the reply to its win URL is the markup, so whoever fetches that tells the
             win.
+        held: what is held for it until its billing; None: nothing.
     """
 
     bidder: str
@@ -60,6 +62,7 @@ class BidFacts:
     urls: Mapping[NoticeKind, str] = field(repr=False)
     values: macros.Values = field(repr=False)
     win_gets_markup: bool
+    held: Held | None = None
 
 
 @value
@@ -80,7 +83,10 @@ class AuctionFacts:
 
 
 def facts_of(
-    auction_id: str, result: Result, headers: Callable[[], Mapping[str, str]] = dict
+    auction_id: str,
+    result: Result,
+    headers: Callable[[], Mapping[str, str]] = dict,
+    held: Mapping[BidKey, Held] | None = None,
 ) -> AuctionFacts:
     """The facts of an auction's result. Of bids without a notice URL nothing is worked out.
 
@@ -88,8 +94,12 @@ def facts_of(
         auction_id: what the server calls the auction.
         result: what was decided.
         headers: makes what goes along with its notices; called if there is a URL to request.
+        held: what is held for its winners; None: nothing.
     """
     bids = [_facts_of_bid(result, verdict) for verdict in result.verdicts]
+    if held:
+        for bid, verdict in zip(bids, result.verdicts, strict=True):
+            bid.held = held.get(key_of(verdict.facts))
     told = headers() if any(bid.urls for bid in bids) else {}
     return AuctionFacts(auction_id, result.request_id, bids, told)
 
@@ -209,6 +219,7 @@ class LedgerBid:
             {kind.value: url for kind, url in facts.urls.items()} if facts.urls else None,
             dict(facts.values) if facts.values else None,
             facts.win_gets_markup,
+            None if facts.held is None else facts.held.packed(),
             {kind.value: (int(did), url) for kind, (did, url) in self.told.items()}
             if self.told
             else None,
@@ -217,7 +228,8 @@ class LedgerBid:
     @classmethod
     def unpacked(cls, auction: "_Auction", row: tuple[Any, ...]) -> Self:
         """A bid that was packed."""
-        bidder, seat, imp, bid_id, path, won, currency, price, urls, values, markup, told = row
+        bidder, seat, imp, bid_id, path, won, currency, price, *rest = row
+        urls, values, markup, held, told = rest
         facts = BidFacts(
             bidder=bidder,
             seat=seat,
@@ -230,6 +242,7 @@ class LedgerBid:
             urls={NoticeKind(kind): url for kind, url in (urls or {}).items()},
             values=values or {},
             win_gets_markup=markup,
+            held=None if held is None else Held.unpacked(held),
         )
         bid = cls(auction, facts)
         bid.told = {NoticeKind(kind): (did, url) for kind, (did, url) in (told or {}).items()}

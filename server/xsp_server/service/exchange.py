@@ -1,14 +1,15 @@
 """One auction from request to answer: the order in which the rooms are called."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from operator import attrgetter
+from typing import Protocol
 
 import structlog
 
-from xsp.bid.v1.auction_report_pb2 import VastUnwrap
+from xsp.bid.v1.auction_report_pb2 import StateReport, VastUnwrap
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server import auction
@@ -16,6 +17,7 @@ from xsp_server.config import AuctionSettings
 from xsp_server.errors import DeadlineTooShort, InvalidRequest, Violation
 from xsp_server.openrtb.reply import NotAsked, Outcome, Reply, Skipped
 from xsp_server.openrtb.validation import BidRequestValidator, Severity
+from xsp_server.service.held import Held
 from xsp_server.service.planning import Asked, Planner, imps_asked
 from xsp_server.service.rates import RuleBook
 from xsp_server.service.session import open_session
@@ -37,6 +39,7 @@ class Timings:
         bidders_ms: waiting for them.
         decision_ms: judging and pricing.
         total_ms: from start to answer.
+        state_ms: waiting for caps and budgets, before and after the bids.
     """
 
     available_ms: float
@@ -45,6 +48,7 @@ class Timings:
     bidders_ms: float
     decision_ms: float
     total_ms: float
+    state_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,8 @@ class AuctionRun:
         response: the answer, with every notice URL, whoever sends the notices.
         form: how it is written.
         withdrawn: bids that were refused from outside, and why.
+        state: what caps and budgets decided, in the order of time; empty: they were not asked.
+        reserved: what is held for its winners.
         unwraps: what became of the VAST of bids that won once.
         vast_ms: what that took.
         started_at: when it began, UTC.
@@ -97,6 +103,8 @@ class AuctionRun:
     withdrawn: Mapping[auction.BidKey, auction.Refusal] = field(
         default_factory=lambda: auction.NOTHING_WITHDRAWN
     )
+    state: Sequence[StateReport] = ()
+    reserved: Mapping[auction.BidKey, Held] = field(default_factory=dict)
     unwraps: Mapping[auction.BidKey, VastUnwrap] = field(default_factory=dict)
     vast_ms: float = 0.0
 
@@ -112,13 +120,46 @@ def without(run: AuctionRun, withdrawn: Mapping[auction.BidKey, auction.Refusal]
     return replace(run, result=result, response=response, withdrawn=withdrawn)
 
 
+class KeepsState(Protocol):
+    """What decides by caps and budgets: `AuctionState`."""
+
+    @property
+    def seconds(self) -> float:
+        """What auctions keep for it after their bidders."""
+
+    async def before(
+        self, bidders: Collection[str], session: Session
+    ) -> tuple[dict[str, Skipped], list[StateReport]]:
+        """See `AuctionState.before`."""
+
+    async def settle(self, run: AuctionRun, session: Session, end: float) -> AuctionRun:
+        """See `AuctionState.settle`."""
+
+
 class Exchange:
     """Runs auctions: validate, ask everybody under one deadline, decide, answer."""
 
-    def __init__(
-        self, settings: AuctionSettings, rules: RuleBook, planner: Planner, bidders: FanOut
+    def __init__(  # noqa: PLR0913, PLR0917 - the rooms that it calls
+        self,
+        settings: AuctionSettings,
+        rules: RuleBook,
+        planner: Planner,
+        bidders: FanOut,
+        state: KeepsState | None = None,
+        campaigns_only: Collection[str] = (),
     ) -> None:
-        """Takes how time is given, the rules, who is asked for what, and the bidders."""
+        """Takes what it calls.
+
+        Args:
+            settings: how time is given.
+            rules: the rules.
+            planner: says who is asked for what.
+            bidders: asks them.
+            state: caps and budgets; None: nothing is limited.
+            campaigns_only: bidders that bid for campaigns of their own alone.
+        """
+        self._state = state
+        self._campaigns_only = frozenset(campaigns_only)
         self._settings = settings
         self._planner = planner
         self._bidders = bidders
@@ -147,14 +188,22 @@ class Exchange:
         """
         clock = asyncio.get_running_loop().time
         started_at, started = datetime.now(UTC), clock()
-        timeout = self._timeout(request, time_remaining)
+        state = self._state
+        kept = 0.0 if state is None else state.seconds
+        timeout = max(self._timeout(request, time_remaining) - kept, 0.0)
         rules = self._rules.current().with_deadline(round(timeout * 1000, 3))
         self._refuse_invalid(request)
         validated = clock()
         session = session or open_session(None, (), request)
         asked = self._planner.plan(request, timeout * 1000, session)
-        planned = clock()
-        replies, skipped = await self._ask(asked, started, timeout, on_reply)
+        planned = before = clock()
+        spared: dict[str, Skipped] = {}
+        told: Sequence[StateReport] = ()
+        if state is not None and self._campaigns_only:
+            names = [each.plan.bidder for each in asked if each.ask is not None]
+            spared, told = await state.before(self._campaigns_only.intersection(names), session)
+            before = clock()
+        replies, skipped = await self._ask(asked, started, timeout, on_reply, spared)
         replied = clock()
         result = auction.run(request, replies, rules, imps_asked(asked))
         response = auction.build_response(
@@ -163,16 +212,17 @@ class Exchange:
             seatnonbid=self._form.seatnonbid,
             fill_macros=self._form.fill_macros,
         )
-        ended = clock()
+        decided = clock()
         timings = Timings(
             available_ms=timeout * 1000,
             validation_ms=(validated - started) * 1000,
             planning_ms=(planned - validated) * 1000,
-            bidders_ms=(replied - planned) * 1000,
-            decision_ms=(ended - replied) * 1000,
-            total_ms=(ended - started) * 1000,
+            bidders_ms=(replied - before) * 1000,
+            decision_ms=(decided - replied) * 1000,
+            total_ms=(decided - started) * 1000,
+            state_ms=(before - planned) * 1000,
         )
-        return AuctionRun(
+        run = AuctionRun(
             request=request,
             asked=asked,
             rules=rules,
@@ -185,6 +235,18 @@ class Exchange:
             session_id=session.request_id,
             auction_id=new_id(),
             form=self._form,
+            state=told,
+        )
+        if state is None:
+            return run
+        settled = await state.settle(run, session, started + timeout + kept)
+        if settled is run:
+            return run
+        ended = clock()
+        state_ms = timings.state_ms + (ended - decided) * 1000
+        return replace(
+            settled,
+            timings=replace(timings, state_ms=state_ms, total_ms=(ended - started) * 1000),
         )
 
     async def _ask(
@@ -193,9 +255,12 @@ class Exchange:
         started: float,
         timeout: float,
         on_reply: Callable[[Reply], None] | None,
+        spared: Mapping[str, Skipped],
     ) -> tuple[list[Reply], dict[str, Skipped]]:
         """The replies by name of bidder, and who was not asked after all, by name."""
         asks = {each.plan.bidder: each.ask for each in asked if each.ask is not None}
+        for bidder in spared:
+            del asks[bidder]
         calls = self._bidders.open(asks, started + timeout, started=started, on_late=_log_late)
         if on_reply is not None:
             async for reply in calls:
@@ -204,6 +269,7 @@ class Exchange:
         skipped = {each.bidder: each for each in calls.skipped}
         if skipped:
             replies += _out_of_time(skipped)
+        skipped |= spared
         replies.sort(key=attrgetter("bidder"))  # as a record holds them
         return replies, skipped
 

@@ -19,7 +19,7 @@ from xsp_server.auction import Rules
 from xsp_server.config import Settings
 from xsp_server.errors import ConfigError
 from xsp_server.openrtb.reply import Reply
-from xsp_server.service.exchange import AuctionRun, Exchange
+from xsp_server.service.exchange import AuctionRun, Exchange, KeepsState
 from xsp_server.service.planning import Planner
 from xsp_server.service.rates import RuleBook
 from xsp_server.upstream import (
@@ -73,9 +73,12 @@ class LiveExchange:
 
     Attributes:
         settings: in force now.
+        state: caps and budgets, which stay the same; None: nothing is limited.
+        clock: seconds, monotonic.
     """
 
     settings: Settings
+    state: KeepsState | None = None
     clock: Callable[[], float] = time.monotonic
     _now: _Book = field(init=False)
     _closing: set[asyncio.Task[None]] = field(init=False, default_factory=set)
@@ -167,7 +170,8 @@ class LiveExchange:
         planner = Planner.from_settings(
             settings.privacy, settings.schain, [desk.settings for desk in desks.values()]
         )
-        exchange = Exchange(settings.auction, rules, planner, fan_out)
+        closed = [each.settings.name for each in desks.values() if each.settings.campaigns_only]
+        exchange = Exchange(settings.auction, rules, planner, fan_out, self.state, closed)
         for desk in desks.values():
             desk.books += 1
         return _Book(exchange, fan_out, list(desks.values()))

@@ -9,13 +9,19 @@ What is told of a bid counts once:
     win          replayed    taken           NOTICE_CONFLICT
     billing      taken       replayed        NOTICE_CONFLICT
     loss         taken       NOTICE_CONFLICT replayed
+
+Billing commits what is held for the bid and a loss releases it, before the URL is sent: a notice
+that can't reach the store is not taken, and can be told again.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Protocol
 
 from xsp.bid.v1 import notice_pb2 as pb
 from xsp.bid.v1.auction_options_pb2 import NoticeDelivery
@@ -23,6 +29,7 @@ from xsp.bid.v1.bid_service_pb2 import NotifyRequest, NotifyResponse
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp.rpc.v1.status_pb2 import Status
 from xsp.session.v1.session_context_pb2 import SessionContext
+from xsp.state.v1.state_service_pb2 import ReservationCommit
 from xsp_server.auction import macros
 from xsp_server.errors import (
     CurrencyMismatch,
@@ -44,11 +51,14 @@ from xsp_server.service.bid_ledger import (
     AuctionFacts,
     BidFacts,
     BidLedger,
+    BidNotFound,
     LedgerBid,
     win_gets_markup,
 )
+from xsp_server.service.held import Held
 from xsp_server.service.request_ids import Answers, check_request_id
 from xsp_server.service.status import Context, to_status
+from xsp_server.state.reservations import Item
 from xsp_server.upstream.guard import AddressRefused, parse
 from xsp_server.upstream.notices import Notice, NoticeKind, NoticeSender, NoticeSettings
 
@@ -83,15 +93,26 @@ def withheld(response: BidResponse) -> BidResponse:
     return told
 
 
+class Resolves(Protocol):
+    """What holds money and impressions for winners: `Reservations`."""
+
+    async def commit(self, commits: Sequence[ReservationCommit]) -> list[Item]:
+        """See `Reservations.commit`."""
+
+    async def release(self, ids: Sequence[str]) -> list[Item]:
+        """See `Reservations.release`."""
+
+
 class Notices:
     """The notices of a server: after its auctions, and by its callers' word."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the sender, and the rest by name
         self,
         sender: NoticeSender,
         settings: NoticeSettings | None = None,
         *,
         headers_of: Callable[[SessionContext], Mapping[str, str]] | None = None,
+        reservations: Resolves | None = None,
         clock: Callable[[], float] = time.monotonic,
         now_ms: Milliseconds = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -101,6 +122,7 @@ class Notices:
             sender: sends them.
             settings: who sends them by default, and how much is remembered for how long.
             headers_of: what goes along of a session that a call brings; nothing by default.
+            reservations: what was held for winners; None: nothing ever is.
             clock: seconds, monotonic.
             now_ms: milliseconds since 1970.
         """
@@ -108,6 +130,7 @@ class Notices:
         self._sender = sender
         self._default = SERVER if settings.delivery == "server" else CALLER
         self._headers_of = headers_of
+        self._reservations = reservations
         self._now_ms = now_ms
         self._ledger = BidLedger(settings.keep_bids, settings.keep_seconds, clock)
         self._answers = Answers(NotifyResponse, settings.keep_seconds, clock)
@@ -167,30 +190,103 @@ class Notices:
             headers = None
             if self._headers_of is not None and request.HasField("session"):
                 headers = self._headers_of(request.session)
-            results = (self._take(at, one, headers) for at, one in enumerate(request.notices))
-            answer = NotifyResponse(results=results)
-            self._answers.add(request.request_id, request, answer)
+            taken = await self._take_all(request.notices, headers)
+            answer = NotifyResponse(results=taken)
+            if not any(each.status.code == _UNAVAILABLE for each in taken):
+                self._answers.add(request.request_id, request, answer)
         return answer
 
+    async def _take_all(
+        self, notices: Sequence[pb.Notice], headers: Mapping[str, str] | None
+    ) -> list[pb.NoticeResult]:
+        """What becomes of notices: those of one reservation in turn, reservations side by side."""
+        results = [pb.NoticeResult(notice_id=notice.notice_id) for notice in notices]
+        waiting: dict[str, list[int]] = {}
+        for index, notice in enumerate(notices):
+            reservation_id = self._resolves(notice)
+            if reservation_id:
+                waiting.setdefault(reservation_id, []).append(index)
+            else:
+                with _told_in(results[index]):
+                    self._take(f"notices[{index}]", notice, headers, results[index])
+
+        async def in_turn(reservation_id: str, indexes: Sequence[int]) -> None:
+            for index in indexes:
+                path, notice, result = f"notices[{index}]", notices[index], results[index]
+                with _told_in(result):
+                    await self._resolve(path, notice, reservation_id, result)
+                    self._take(path, notice, headers, result)
+
+        if waiting:
+            await asyncio.gather(*(in_turn(*each) for each in waiting.items()))
+        return results
+
     def _take(
-        self, index: int, notice: pb.Notice, headers: Mapping[str, str] | None
-    ) -> pb.NoticeResult:
-        """What becomes of one notice; its failure is its own."""
-        result = pb.NoticeResult(notice_id=notice.notice_id)
-        path = f"notices[{index}]"
+        self,
+        path: str,
+        notice: pb.Notice,
+        headers: Mapping[str, str] | None,
+        result: pb.NoticeResult,
+    ) -> None:
+        """Does what one notice asks for, once.
+
+        Raises:
+            XspError: it can't be taken.
+        """
+        told = _read(notice, path, self._now_ms, built=self._reservations is not None)
+        bid = self._ledger.find(notice.bid, path)
+        _check_currency(told, bid.facts, path)
+        kind = _KINDS[notice.type]
+        result.replayed = kind in bid.told
+        if not result.replayed:
+            _check_conflict(bid, kind, path)
+            self._tell(bid, kind, told, headers)
+        result.action, result.url = bid.told[kind]
+
+    def _resolves(self, notice: pb.Notice) -> str:
+        """Id of the reservation that a notice resolves; empty: none."""
+        if self._reservations is None or notice.type not in _RESOLVE:
+            return ""
+        if notice.reservation_id:
+            return notice.reservation_id
         try:
-            told = _read(notice, path, self._now_ms)
+            held = self._ledger.find(notice.bid, "").facts.held
+        except XspError:  # which is told when it is taken
+            return ""
+        return "" if held is None else held.reservation_id
+
+    async def _resolve(
+        self, path: str, notice: pb.Notice, reservation_id: str, result: pb.NoticeResult
+    ) -> None:
+        """Commits or releases what is held, unless the notice was taken before.
+
+        A reservation that the notice names is resolved although nobody knows the bid any more.
+
+        Raises:
+            XspError: the notice can't be, or the reservation can't be resolved so.
+        """
+        told = _read(notice, path, self._now_ms, built=True)
+        held: Held | None = None
+        try:
             bid = self._ledger.find(notice.bid, path)
+        except BidNotFound:
+            if not notice.reservation_id:
+                raise
+        else:
             _check_currency(told, bid.facts, path)
-            kind = _KINDS[notice.type]
-            result.replayed = kind in bid.told
-            if not result.replayed:
-                _check_conflict(bid, kind, path)
-                self._tell(bid, kind, told, headers)
-            result.action, result.url = bid.told[kind]
-        except XspError as error:
-            result.status.CopyFrom(Status.FromString(to_status(error).SerializeToString()))
-        return result
+            if _KINDS[notice.type] in bid.told:
+                return
+            _check_conflict(bid, _KINDS[notice.type], path)
+            if bid.facts.held is not None and bid.facts.held.reservation_id == reservation_id:
+                held = bid.facts.held
+        assert self._reservations is not None  # noqa: S101 - `_resolves` gave an id
+        if notice.type == pb.NOTICE_TYPE_LOSS:
+            [item] = await self._reservations.release([reservation_id])
+        else:
+            [item] = await self._reservations.commit([_commit(reservation_id, told, held)])
+        if isinstance(item, tuple):
+            raise item[1]
+        result.reservation.CopyFrom(item)
 
     def _tell(
         self,
@@ -221,6 +317,36 @@ class Notices:
         bid.note(kind, outcome)
 
 
+def _commit(reservation_id: str, told: "Told", held: Held | None) -> ReservationCommit:
+    """What a billing notice commits: what was told, else the clearing price, else all that is held.
+
+    It may be more than is held, if the money remains.
+    """
+    commit = ReservationCommit(reservation_id=reservation_id, allow_more=True)
+    if held is not None and held.currency:
+        price, impressions = told.price, told.impressions
+        commit.cpm.cpm.currency = held.currency
+        commit.cpm.cpm.micros = held.cpm_micros if price is None else held.cpm_of(price)
+        commit.cpm.impressions_micros = (
+            held.impressions_micros if impressions is None else money.to_micros(impressions)
+        )
+    elif held is None and told.price is not None:
+        commit.cpm.cpm.currency = told.currency
+        commit.cpm.cpm.micros = money.to_micros(told.price)
+        if told.impressions is not None:
+            commit.cpm.impressions_micros = money.to_micros(told.impressions)
+    return commit
+
+
+@contextmanager
+def _told_in(result: pb.NoticeResult) -> Iterator[None]:
+    """A failure within becomes the status of one notice."""
+    try:
+        yield
+    except XspError as error:
+        result.status.CopyFrom(Status.FromString(to_status(error).SerializeToString()))
+
+
 class NoticeConflict(XspError):
     """A notice contradicts an earlier one for the same bid."""
 
@@ -247,8 +373,14 @@ class Told:
     impressions: Fraction | None
 
 
-def _read(notice: pb.Notice, path: str, now_ms: Milliseconds) -> Told:
+def _read(notice: pb.Notice, path: str, now_ms: Milliseconds, *, built: bool) -> Told:
     """What a notice tells.
+
+    Args:
+        notice: the notice.
+        path: where it is in the request.
+        now_ms: the time.
+        built: whether there are reservations.
 
     Raises:
         InvalidRequest: a field is missing, or has a value that it can't have.
@@ -262,7 +394,7 @@ def _read(notice: pb.Notice, path: str, now_ms: Milliseconds) -> Told:
         found = repr(notice.price.currency[:20])
         problem = f"expected an ISO 4217 code such as USD, got {found}"
         raise CurrencyUnknown(Violation(f"{path}.price.currency", problem))
-    if notice.reservation_id:
+    if notice.reservation_id and not built:
         what = f"{path}.reservation_id"
         raise NotBuilt(f"{what}: reservations are in the contract but not built yet", what=what)
     told_price, told_count = notice.HasField("price"), notice.HasField("impressions_micros")
@@ -328,6 +460,9 @@ _TYPES = {
     NoticeKind.LOSS: pb.NOTICE_TYPE_LOSS,
 }
 _KINDS = {type_: kind for kind, type_ in _TYPES.items()}
+_RESOLVE = frozenset({pb.NOTICE_TYPE_BILLING, pb.NOTICE_TYPE_LOSS})
+"""Kinds of notices that resolve what is held."""
+_UNAVAILABLE = 14  # google.rpc.Code
 _TO_PREPARE = {True: (NoticeKind.WIN, NoticeKind.BILLING), False: (NoticeKind.LOSS,)}
 """Which notices a caller is handed, by whether the bid won."""
 _CONTRADICTS = {

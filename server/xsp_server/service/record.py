@@ -71,6 +71,7 @@ def record(
         deadline=_duration("deadline_ms", run.rules.deadline_ms),
         rules=rules_in_force(run.rules, run.form),
         replies=_recorded_replies(run, report),
+        state=run.state,
         bid_response=run.response,
         report=report,
     )

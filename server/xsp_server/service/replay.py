@@ -18,6 +18,7 @@ from xsp_server.service.exchange import AuctionRun, Timings
 from xsp_server.service.planning import Asked
 from xsp_server.service.record import answer_form_of, replies_of, rules_of
 from xsp_server.service.report import report
+from xsp_server.service.state_verdicts import refusals_of
 
 MAX_TEXT = 120
 """Characters of a value that a difference shows."""
@@ -91,20 +92,23 @@ def run_again(record: AuctionRecord, rules: Rules | None = None) -> AuctionRun:
         started_at=record.clock.ToDatetime(UTC),
         timings=_NO_TIMES,
         form=form,
+        state=tuple(record.state),
         withdrawn=withdrawn,
     )
 
 
 def _withdrawn(record: AuctionRecord) -> Mapping[auction.BidKey, auction.Refusal]:
     """Bids that were refused from outside: what the world said then is a fact of the record."""
-    return {
-        (bidder.bidder, bid.seatbid_index, bid.bid_index): auction.vast_unresolved(
-            bid.vast.error_code
-        )
-        for bidder in record.report.bidders
-        for bid in bidder.bids
-        if bid.fate == Fate.FATE_VAST_UNRESOLVED
-    }
+    by_state = refusals_of(record.state)
+    withdrawn: dict[auction.BidKey, auction.Refusal] = {}
+    for bidder in record.report.bidders:
+        for bid in bidder.bids:
+            refusal = by_state.get((bidder.bidder, bid.imp_id, bid.bid_id))
+            if bid.fate == Fate.FATE_VAST_UNRESOLVED:
+                refusal = auction.vast_unresolved(bid.vast.error_code)
+            if refusal is not None:
+                withdrawn[bidder.bidder, bid.seatbid_index, bid.bid_index] = refusal
+    return withdrawn
 
 
 def _imps_asked(record: AuctionRecord) -> dict[str, tuple[str, ...]]:

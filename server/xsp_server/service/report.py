@@ -1,6 +1,5 @@
 """The auction report: what an auction came to, as messages."""
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -36,6 +35,7 @@ from xsp_server.auction.privacy import Action, Signal
 from xsp_server.openrtb import money
 from xsp_server.openrtb.reply import NotAsked, Reply, Skipped
 from xsp_server.service.exchange import AuctionRun
+from xsp_server.service.held import impressions_of
 from xsp_server.service.planning import Asked
 
 MAX_TEXTS = 20
@@ -88,6 +88,7 @@ def report(run: AuctionRun, auction_id: str, level: ExplainLevel.ValueType) -> p
         bidders=_bidders(run, verdicts, full=full),
         imps=_imps(run.request, result),
         pods=[_pod(pod, result.currency) for pod in result.pods],
+        state=run.state,
         nbr=result.nbr,
         timings=_timings(run),
         totals=_totals(run.request, result),
@@ -365,26 +366,16 @@ def _timings(run: AuctionRun) -> pb.AuctionTimings:
         planning=_duration(timings.planning_ms),
         bidders=_duration(timings.bidders_ms),
         decision=_duration(timings.decision_ms),
+        state=_duration(timings.state_ms) if run.state else None,
         vast=_duration(run.vast_ms) if run.unwraps else None,
         total=_duration(timings.total_ms + run.vast_ms),
     )
 
 
-def _impressions(imp: BidRequest.Imp) -> Fraction:
-    """How many impressions one play of an imp is: `Imp.qty.multiplier` (section 3.2.31), else 1."""
-    if not imp.HasField("qty") or not imp.qty.multiplier > 0:  # nor for one that is no number
-        return _ONE
-    multiplier = imp.qty.multiplier
-    return Fraction(repr(multiplier)) if math.isfinite(multiplier) else _ONE
-
-
-_ONE = Fraction(1)
-
-
 def _totals(request: BidRequest, result: Result) -> pb.AuctionTotals:
     eligible = sum(map(_was_eligible, result.verdicts))
     filled = len({winner.imp for winner in result.winners})
-    plays = {imp.id: _impressions(imp) for imp in request.imp}
+    plays = {imp.id: impressions_of(imp) for imp in request.imp}
     revenue = sum(
         (winner.clearing_price * plays[winner.imp] for winner in result.winners), Fraction()
     )

@@ -20,6 +20,7 @@ from xsp.state.v1.guarantee_pb2 import FailPolicy
 from xsp.vast.v1 import vast_service_pb2
 from xsp_server.config import RecordSettings, ServerSettings, Settings, StateSettings, TlsSettings
 from xsp_server.errors import ConfigError
+from xsp_server.service.auction_state import AuctionState
 from xsp_server.service.auctions import Auctions
 from xsp_server.service.bid import BidServicer
 from xsp_server.service.live import LiveExchange
@@ -32,7 +33,7 @@ from xsp_server.service.state import StateServicer
 from xsp_server.service.stream import BidStreams
 from xsp_server.service.unwrapping import Unwrapping
 from xsp_server.service.vast import CallersTags, ErrorNotices, VastServicer
-from xsp_server.state.backend import StateBackend
+from xsp_server.state.accounts import Accounts
 from xsp_server.state.urls import backend_of
 from xsp_server.upstream.documents import Documents
 from xsp_server.upstream.fetch import GuardedFetcher
@@ -66,8 +67,9 @@ class Server:
                 rules, privacy or supply chain is wrong.
         """
         self._settings = settings
-        self._exchange = LiveExchange(settings)
-        self._state = backend_of(settings.state.url)
+        self._accounts = _accounts(settings.state)
+        self._state = AuctionState(self._accounts, settings.state.auction_ms / 1000)
+        self._exchange = LiveExchange(settings, self._state)
         self._health = health.aio.HealthServicer()
         self._gate = Gate(settings.server)
         self._version = version("xsp")
@@ -98,22 +100,35 @@ class Server:
             await self._recorder.start()
         fetcher = GuardedFetcher(AddressGuard(self._settings.guard))
         sender = NoticeSender(fetcher, self._settings.notices)
-        notices = Notices(sender, self._settings.notices, headers_of=session_headers)
+        notices = Notices(
+            sender,
+            self._settings.notices,
+            headers_of=session_headers,
+            reservations=self._accounts.reservations,
+        )
         documents = self._documents()
         resolver = VastChainResolver(
             CallersTags(Documents(documents, max_cache_bytes=self._settings.vast.max_cache_bytes)),
             settings=self._settings.vast,
             fire=ErrorNotices(sender).send,
         )
+        await self._state.start()
         auctions = Auctions(
-            self._exchange, notices, self._recorder, self._version, Unwrapping(resolver)
+            self._exchange,
+            notices,
+            self._recorder,
+            self._version,
+            unwrapping=Unwrapping(resolver),
+            state=self._state,
         )
         streams = BidStreams(auctions)
         server = self._assemble(
             {
                 BID_SERVICE: BidServicer(auctions, streams, notices),
                 VAST_SERVICE: VastServicer(resolver),
-                STATE_SERVICE: _state_servicer(self._state, self._settings.state),
+                STATE_SERVICE: StateServicer(
+                    self._accounts, keep_ms=self._settings.state.keep_seconds * 1000
+                ),
             }
         )
         self._port = _listen(server, self._settings.server)
@@ -142,6 +157,7 @@ class Server:
             await fetcher.close()
         await self._exchange.close()
         await self._state.close()
+        await self._accounts.backend.close()
         if self._recorder is not None:
             await self._recorder.stop()
         log.info("stopped")
@@ -216,9 +232,9 @@ class _Running:
     fetchers: Sequence[GuardedFetcher]
 
 
-def _state_servicer(backend: StateBackend, settings: StateSettings) -> StateServicer:
-    return StateServicer(
-        backend,
+def _accounts(settings: StateSettings) -> Accounts:
+    return Accounts.over(
+        backend_of(settings.url),
         fail_policy=_FAIL_POLICIES[settings.fail_policy],
         keep_ms=settings.keep_seconds * 1000,
         ttl_ms=settings.reservation_seconds * 1000,

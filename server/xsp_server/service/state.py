@@ -12,23 +12,21 @@ from xsp.state.v1 import state_service_pb2 as pb
 from xsp.state.v1.budget_pb2 import BudgetChange, ReservationResult
 from xsp.state.v1.campaign_key_pb2 import CampaignKey
 from xsp.state.v1.frequency_pb2 import FrequencyResult
-from xsp.state.v1.guarantee_pb2 import DecisionBasis, DecisionSource, FailPolicy
+from xsp.state.v1.guarantee_pb2 import DecisionBasis, DecisionSource
 from xsp_server.errors import MissingField, XspError
 from xsp_server.service.request_ids import Answers, check_request_id
 from xsp_server.service.status import Context, to_status
-from xsp_server.state.backend import StateBackend, StoreAway
-from xsp_server.state.budgets import Budgets
+from xsp_server.state.accounts import Accounts
+from xsp_server.state.backend import StoreAway
 from xsp_server.state.campaign_rules import Settings
-from xsp_server.state.campaigns import Campaigns
-from xsp_server.state.caps import Caps
 from xsp_server.state.faults import (
     CampaignHasReservations,
     InvalidField,
     check_distinct,
     check_number,
 )
-from xsp_server.state.messages import HOUR_MS, Clock, machine_clock, ms_of
-from xsp_server.state.reservations import DEFAULT_TTL_MS, MAX_RESERVATIONS, Reservations
+from xsp_server.state.messages import HOUR_MS, ms_of
+from xsp_server.state.reservations import MAX_RESERVATIONS
 from xsp_server.state.watch import Watch
 
 MAX_WATCHED: Final = 10_000
@@ -43,39 +41,29 @@ Result = TypeVar("Result", FrequencyResult, ReservationResult)
 class StateServicer:
     """The methods of xsp.state.v1.StateService over one store."""
 
-    def __init__(  # noqa: PLR0913 - the store, and settings by name
+    def __init__(
         self,
-        backend: StateBackend,
-        clock: Clock = machine_clock,
+        accounts: Accounts,
         *,
-        fail_policy: "FailPolicy.ValueType" = FailPolicy.FAIL_POLICY_FAIL_CLOSED,
         keep_ms: int = HOUR_MS,
-        ttl_ms: int = DEFAULT_TTL_MS,
         poll_seconds: float = 0.1,
         silence_ms: int = 30_000,
     ) -> None:
         """Takes the store, which its owner closes.
 
         Args:
-            backend: where all is stored.
-            clock: milliseconds since 1970.
-            fail_policy: for caps and campaigns that don't tell one.
+            accounts: of the store.
             keep_ms: how long request ids are known.
-            ttl_ms: how long a reservation holds when nobody tells.
             poll_seconds: how soon a watch sees what other processes changed; what this one
                 changed it sees at once.
             silence_ms: after which a watch says that it is alive.
         """
-        self.campaigns = Campaigns(backend, clock)
-        self.caps = Caps(backend, self.campaigns, clock, keep_ms=keep_ms, fail_policy=fail_policy)
-        self.budgets = Budgets(
-            backend, self.campaigns, clock, keep_ms=keep_ms, fail_policy=fail_policy
-        )
-        self.reservations = Reservations(
-            backend, self.campaigns, self.caps, clock, ttl_ms=ttl_ms, fail_policy=fail_policy
-        )
-        self._backend = backend
-        self._clock = clock
+        self.campaigns = accounts.campaigns
+        self.caps = accounts.caps
+        self.budgets = accounts.budgets
+        self.reservations = accounts.reservations
+        self._backend = accounts.backend
+        self._clock = accounts.clock
         self._keep_ms = keep_ms
         self._poll_seconds = poll_seconds
         self._silence_ms = silence_ms
@@ -324,7 +312,9 @@ class StateServicer:
         own, so a repetition that reaches another process changes nothing either.
         """
         check_request_id(request.request_id)
-        answers = self._answers.setdefault(answer, self._remembered(answer))
+        answers = self._answers.get(answer)
+        if answers is None:
+            answers = self._answers[answer] = self._remembered(answer)
         known = answers.find(request.request_id, request)
         if isinstance(known, answer):
             return _replayed(known)
@@ -386,15 +376,13 @@ def _is_away(answer: Message) -> bool:
     """Whether a policy decided in place of the store: then the call may be tried again."""
     bases = [getattr(answer, "basis", None)]
     bases += [each.basis for each in getattr(answer, "results", ())]
-    return any(
-        isinstance(basis, DecisionBasis)
-        and basis.source
-        in (
-            DecisionSource.DECISION_SOURCE_FAIL_OPEN,
-            DecisionSource.DECISION_SOURCE_FAIL_CLOSED,
-        )
-        for basis in bases
-    )
+    return any(isinstance(basis, DecisionBasis) and basis.source in _AWAY for basis in bases)
+
+
+_AWAY: Final = (
+    DecisionSource.DECISION_SOURCE_FAIL_OPEN,
+    DecisionSource.DECISION_SOURCE_FAIL_CLOSED,
+)
 
 
 def _messages(

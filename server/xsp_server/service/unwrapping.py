@@ -1,7 +1,7 @@
 """The VAST behind winning bids, followed to its ads before the answer goes out."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -46,7 +46,11 @@ class Unwrapping:
         self._resolver = resolver
 
     async def unwrap(
-        self, run: AuctionRun, wanted: VastResolution, session: Session
+        self,
+        run: AuctionRun,
+        wanted: VastResolution,
+        session: Session,
+        settle: Callable[[AuctionRun, float], Awaitable[AuctionRun]] | None = None,
     ) -> tuple[AuctionRun, BidResponse]:
         """Follows the VAST of every winner, all at once, in what is left of the auction's time.
 
@@ -54,6 +58,8 @@ class Unwrapping:
             run: the auction as decided.
             wanted: how far, how long, and whether a winner needs an ad to stay one.
             session: that the auction belongs to.
+            settle: asks caps and budgets about who wins in place of a bid that is withdrawn, until
+                a time by the clock of the event loop; None: nothing does.
 
         Returns:
             The auction, decided again where bids had to be withdrawn, and its answer with the
@@ -82,6 +88,8 @@ class Unwrapping:
                 break
             withdrawn = {key: auction.vast_unresolved(unwraps[key].error_code) for key in failed}
             run = without(run, {**run.withdrawn, **withdrawn})
+            if settle is not None:
+                run = await settle(run, end)
         took_ms = round((loop.time() - started) * 1000, 3)
         run = replace(run, unwraps=unwraps, vast_ms=took_ms)
         return run, _answer(run, documents)

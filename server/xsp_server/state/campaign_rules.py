@@ -6,7 +6,6 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from xsp.money.v1.money_pb2 import Money
-from xsp.state.v1.campaign_key_pb2 import CampaignKey
 from xsp.state.v1.campaign_pb2 import (
     Campaign,
     CampaignStatus,
@@ -133,7 +132,7 @@ def caps_of(path: str, caps: Sequence[FrequencyCap]) -> tuple[CapRule, ...]:
     """
     if len(caps) > MAX_CAPS:
         raise InvalidField(path, f"expected at most {MAX_CAPS}, got {len(caps)}")
-    rules = [rule_of(f"{path}[{place}]", cap, place) for place, cap in enumerate(caps)]
+    rules = [rule_of(path, cap, place) for place, cap in enumerate(caps)]
     check_distinct(path, [rule.id for rule in rules], ".cap_id")
     return tuple(rules)
 
@@ -143,12 +142,12 @@ def key_text(cid: str, seat: str, bidder: str) -> str:
     return f"{len(bidder)}:{bidder}{len(seat)}:{seat}{cid}"
 
 
-def keys_that_fit(key: CampaignKey) -> Iterator[str]:
+def key_texts(cid: str, seat: str, bidder: str) -> Iterator[str]:
     """The keys of campaigns that a bid's key fits, the most telling first."""
-    yield key_text(key.cid, key.seat, key.bidder)
-    yield key_text(key.cid, key.seat, "")
-    yield key_text(key.cid, "", key.bidder)
-    yield key_text(key.cid, "", "")
+    yield key_text(cid, seat, bidder)
+    yield key_text(cid, seat, "")
+    yield key_text(cid, "", bidder)
+    yield key_text(cid, "", "")
 
 
 def _key(campaign: Campaign) -> str:

@@ -21,7 +21,7 @@ from xsp_server.state.backend import (
     StateBackend,
     StoreAway,
 )
-from xsp_server.state.campaign_rules import Settings, keys_that_fit, settings_of
+from xsp_server.state.campaign_rules import Settings, key_texts, settings_of
 from xsp_server.state.faults import (
     CampaignChanged,
     CampaignCurrencyFixed,
@@ -67,6 +67,7 @@ class Campaigns:
         self._version = -1
         self._by_id: dict[str, Settings] = {}
         self._by_key: dict[str, str] = {}
+        self._by_bidder: dict[str, set[str]] = {}
         self._children: dict[str, set[str]] = {}
         self._ids: list[str] = []
         self._writing = asyncio.Lock()
@@ -121,10 +122,9 @@ class Campaigns:
         Raises:
             CampaignNotFound: there is none.
         """
-        for text in keys_that_fit(key):
-            campaign_id = self._by_key.get(text)
-            if campaign_id is not None:
-                return self._by_id[campaign_id]
+        found = self.search(key.cid, key.seat, key.bidder)
+        if found is not None:
+            return found
         raise CampaignNotFound(
             f"no campaign has the cid {key.cid!r:.140} for this seat and bidder",
             cid=key.cid,
@@ -141,6 +141,27 @@ class Campaigns:
         if campaign_id is not None:
             return self.get(campaign_id)
         return None if key is None else self.find(key)
+
+    def __len__(self) -> int:
+        """How many the copy has."""
+        return len(self._by_id)
+
+    @property
+    def version(self) -> int:
+        """Version of the copy; -1: it was never read."""
+        return self._version
+
+    def search(self, cid: str, seat: str, bidder: str) -> Settings | None:
+        """As `find`, by the parts of a key; None: there is none."""
+        for text in key_texts(cid, seat, bidder):
+            campaign_id = self._by_key.get(text)
+            if campaign_id is not None:
+                return self._by_id[campaign_id]
+        return None
+
+    def of_bidder(self, bidder: str) -> list[Settings]:
+        """Campaigns of the copy whose key names this bidder, in the order of their ids."""
+        return [self._by_id[each] for each in sorted(self._by_bidder.get(bidder, ()))]
 
     def lineage(self, settings: Settings) -> Lineage:
         """The campaign and its parents.
@@ -373,6 +394,7 @@ class Campaigns:
         """Puts these in the place of the copy; what did not change isn't read again."""
         known = self._by_id
         self._by_id, self._by_key, self._children, self._ids = {}, {}, {}, []
+        self._by_bidder = {}
         for document in documents:
             old = known.get(document.campaign_id)
             if (
@@ -388,6 +410,8 @@ class Campaigns:
         self._drop(settings.id)
         self._by_id[settings.id] = settings
         self._by_key[settings.key] = settings.id
+        if settings.message.key.bidder:
+            self._by_bidder.setdefault(settings.message.key.bidder, set()).add(settings.id)
         if settings.parent_id:
             self._children.setdefault(settings.parent_id, set()).add(settings.id)
         place = bisect_right(self._ids, settings.id)
@@ -398,6 +422,7 @@ class Campaigns:
         if old is None:
             return
         del self._by_key[old.key]
+        self._by_bidder.get(old.message.key.bidder, set()).discard(campaign_id)
         self._children.get(old.parent_id, set()).discard(campaign_id)
         self._ids.remove(campaign_id)
 

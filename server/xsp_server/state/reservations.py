@@ -11,6 +11,7 @@ what one that was cut off has left.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -163,6 +164,7 @@ class Work:
         candidate: what its caps ask.
         replayed: whether it was asked for before.
         known: where it stands, if it was asked for before.
+        cut_off: whether it was over before all its books were asked.
         outcomes: of the books, as far as it came.
         settled: the money after a refusal by caps.
     """
@@ -174,6 +176,7 @@ class Work:
     candidate: Candidate | None
     replayed: bool = False
     known: Known | None = None
+    cut_off: bool = False
     outcomes: list[Outcome] = field(default_factory=list)
     settled: Outcome | None = None
 
@@ -220,6 +223,11 @@ class Reservations:
         self._ttl_ms = ttl_ms
         self._keep_ms = keep_ms
         self._fail_policy = fail_policy
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Waits until what is being given back is; each call has its own limit."""
+        await asyncio.gather(*self._ending)
 
     async def reserve(self, specs: Sequence[ReservationSpec]) -> list[Item]:
         """Holds money and cap counts: each reservation all or nothing, in their order.
@@ -249,6 +257,118 @@ class Reservations:
                     failure = away_now
             results |= {each.id: self._while_away(each, failure) for each in batch}
         return [each if isinstance(each, tuple) else results[each.id] for each in works]
+
+    async def reserve_at_once(
+        self, specs: Sequence[ReservationSpec], seconds: float
+    ) -> list[Item | None]:
+        """Holds as `reserve` does, in one round trip, under ids that were never used before.
+
+        Each reservation asks all its books at the same moment, by the copy of the campaigns. Where
+        one refuses, the others give back what they held, in a second round trip.
+
+        Args:
+            specs: what to hold. In each book the earlier goes first.
+            seconds: how long to wait; then the policies decide as if the store were away, and what
+                is held after all is given back.
+
+        Returns:
+            In their order. None: refused, but only because of what another of this call held that
+            was refused itself; asked again, under another id, it may be held.
+        """
+        works = [self._read(each, f"reservations[{place}]") for place, each in enumerate(specs)]
+        tries = [_Try(work) for work in works if isinstance(work, Work) and not work.plan.refused]
+        holding = asyncio.ensure_future(self._try(tries))
+        try:
+            await asyncio.wait([holding], timeout=seconds)
+        except asyncio.CancelledError:
+            self._give_back_later(holding, tries)
+            raise
+        failure = (
+            holding.result()
+            if holding.done()
+            else StoreAway(f"no answer in {seconds * 1000:.0f} ms", retry_after=1)
+        )
+        if failure is not None:
+            self._give_back_later(holding, tries)
+            return [
+                self._while_away(work, failure) if isinstance(work, Work) else work
+                for work in works
+            ]
+        await self._give_back([each for each in tries if each.refused_in])
+        crowded = _crowded(tries)
+        return [
+            work
+            if isinstance(work, tuple)
+            else None
+            if work.id in crowded
+            else self._reserved(work)
+            for work in works
+        ]
+
+    def _read(self, spec: ReservationSpec, path: str) -> "Work | tuple[str, XspError]":
+        """Reads a reservation, or says why it alone can't be."""
+        try:
+            return self._work(spec, path)
+        except XspError as error:
+            return spec.reservation_id, error
+
+    async def _try(self, tries: "Sequence[_Try]") -> StoreAway | None:
+        """Asks all books of all reservations at once; why that failed, if it did."""
+        here: dict[Book, list[_Try]] = {}
+        for each in tries:
+            for book in each.work.plan.books:
+                here.setdefault(book, []).append(each)
+        now_ms = self._clock()
+
+        async def note(each: "_Try") -> None:
+            await self._backend.apply(index_of(each.work.id), [self._plan_move(each.work)], now_ms)
+
+        async def hold(book: Book, those: "list[_Try]") -> None:
+            moves = [self._hold_move(each.work, book) for each in those]
+            outcomes = await self._backend.apply(book, moves, now_ms)
+            for each, outcome in zip(those, outcomes, strict=True):
+                each.outcomes[book] = outcome
+
+        told = await asyncio.gather(
+            *map(note, tries),
+            *(hold(book, those) for book, those in here.items()),
+            return_exceptions=True,
+        )
+        failures = [each for each in told if isinstance(each, BaseException)]
+        for failure in failures:
+            if not isinstance(failure, StoreAway):
+                raise failure
+        for each in tries:
+            each.settle()
+        return next((each for each in failures if isinstance(each, StoreAway)), None)
+
+    async def _give_back(self, tries: "Sequence[_Try]") -> None:
+        """Gives back what reservations hold in any book, as far as the store can be reached."""
+        here: dict[Book, list[Move]] = {}
+        for each in tries:
+            work = each.work
+            for book in each.held:
+                here.setdefault(book, []).append(self._end(_hold_id(work.id), _REFUSED))
+            here[index_of(work.id)] = [self._end(_INDEX, _REFUSED)]
+        now_ms = self._clock()
+        await asyncio.gather(
+            *(self._backend.apply(book, moves, now_ms) for book, moves in here.items()),
+            return_exceptions=True,  # what stays held expires
+        )
+
+    def _give_back_later(
+        self, holding: "asyncio.Future[StoreAway | None]", tries: "Sequence[_Try]"
+    ) -> None:
+        async def give_back() -> None:
+            with suppress(Exception):  # whatever it was, what was held is given back or expires
+                await holding
+            for each in tries:
+                each.held = each.work.plan.books
+            await self._give_back(tries)
+
+        task = asyncio.get_running_loop().create_task(give_back())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def commit(self, commits: Sequence[pb.ReservationCommit]) -> list[Item]:
         """Spends what reservations hold, and confirms their cap counts.
@@ -374,20 +494,15 @@ class Reservations:
                     here.setdefault(work.plan.books[place], []).append(work)
             await asyncio.gather(*(self._hold(book, those) for book, those in here.items()))
         await asyncio.gather(*(self._undo(work) for work in going if work.refused))
+        for work in going:
+            if work.cut_off and not work.refused:
+                failed[work.id] = (work.id, _cut_off(work.id))
         return failed | {work.id: self._reserved(work) for work in works if work.id not in failed}
 
     async def _begin(self, work: Work) -> XspError | None:
         """Writes the plan, or finds the one of the same reservation before."""
         book = index_of(work.id)
-        moves = [
-            Move(
-                Kind.HOLD,
-                id=_INDEX,
-                content=work.plan.to_text(),
-                keep_ms=self._keep_ms,
-                expires_at=work.plan.expires_at,
-            )
-        ]
+        moves = [self._plan_move(work)]
         if work.plan.refused:
             moves.append(self._end(_INDEX, _REFUSED))
         outcome, *_ = await self._backend.apply(book, moves, work.plan.at)
@@ -421,23 +536,36 @@ class Reservations:
             *(self._backend.find(book.name, [_hold_id(work.id)], now_ms) for work in resolved)
         )
         for work, [known] in zip(resolved, found, strict=True):
-            if known is not None:
+            if known is None:
+                work.cut_off = True
+            else:
                 self._take(work, book, known.outcome)
         asking = [work for work in works if work not in resolved]
-        moves = [
-            Move(
-                Kind.HOLD,
-                self._entries(work, book),
-                id=_hold_id(work.id),
-                content=work.plan.campaign_id,
-                keep_ms=self._keep_ms,
-                expires_at=work.plan.expires_at,
-            )
-            for work in asking
-        ]
+        moves = [self._hold_move(work, book) for work in asking]
         outcomes = await self._backend.apply(book, moves, now_ms) if moves else []
         for work, outcome in zip(asking, outcomes, strict=True):
             self._take(work, book, outcome)
+
+    def _plan_move(self, work: Work) -> Move:
+        """Writes the plan of a reservation into the book of its id."""
+        return Move(
+            Kind.HOLD,
+            id=_INDEX,
+            content=work.plan.to_text(),
+            keep_ms=self._keep_ms,
+            expires_at=work.plan.expires_at,
+        )
+
+    def _hold_move(self, work: Work, book: Book) -> Move:
+        """Holds in one book."""
+        return Move(
+            Kind.HOLD,
+            self._entries(work, book),
+            id=_hold_id(work.id),
+            content=work.plan.campaign_id,
+            keep_ms=self._keep_ms,
+            expires_at=work.plan.expires_at,
+        )
 
     def _entries(self, work: Work, book: Book) -> tuple[Entry, ...]:
         """What a reservation holds in a book."""
@@ -682,6 +810,49 @@ class Reservations:
         )
 
 
+@dataclass(slots=True)
+class _Try:
+    """A reservation that asks all its books at once.
+
+    Attributes:
+        work: the reservation.
+        outcomes: of its books, as far as they answered.
+        held: books that hold it now.
+        refused_in: books that refused it.
+    """
+
+    work: Work
+    outcomes: dict[Book, Outcome] = field(default_factory=dict)
+    held: list[Book] = field(default_factory=list)
+    refused_in: list[Book] = field(default_factory=list)
+
+    def settle(self) -> None:
+        """Sorts the outcomes, and gives them to the work: up to the first book that refused."""
+        for book in self.work.plan.books:
+            outcome = self.outcomes.get(book)
+            if outcome is None:
+                continue
+            refused = outcome.status is Status.REFUSED
+            (self.refused_in if refused else self.held).append(book)
+            if len(self.refused_in) <= refused:
+                self.work.outcomes.append(outcome)
+            candidate = self.work.candidate
+            if candidate is not None and book.name in candidate.books:
+                candidate.take(book.name, outcome)
+
+
+def _crowded(tries: Sequence[_Try]) -> set[str]:
+    """Ids of those refused only by books in which an earlier one held that was refused itself."""
+    crowded: set[str] = set()
+    given_back: set[Book] = set()
+    for each in tries:
+        if each.refused_in and given_back.issuperset(each.refused_in):
+            crowded.add(each.work.id)
+        if each.refused_in:
+            given_back.update(each.held)
+    return crowded
+
+
 def index_of(reservation_id: str) -> Book:
     """The book of a reservation itself."""
     return Book(f"reservation/{reservation_id}")
@@ -745,6 +916,14 @@ def _actual(commit: pb.ReservationCommit, plan: Plan) -> int | None:
 
 def _not_found(id_: str) -> ReservationNotFound:
     return ReservationNotFound(f"no reservation has the id {id_!r}", reservation_id=id_)
+
+
+def _cut_off(id_: str) -> ReservationNotFound:
+    return ReservationNotFound(
+        f"reservation {id_!r} was cut off before it was held, and is over; "
+        "expected an id of its own for another attempt",
+        reservation_id=id_,
+    )
 
 
 def _check_resolved(id_: str, outcome: Outcome) -> None:

@@ -47,6 +47,9 @@ class UpstreamConfig(BaseModel):
     """Ids of the publishers it is asked for. Empty: all."""
     inventory: tuple[str, ...] = ()
     """Domains of sites (with subdomains) and bundles of apps it is asked for. Empty: all."""
+    campaigns_only: bool = False
+    """Every bid of it belongs to a campaign whose key names it: it isn't asked while none of these
+    can be served."""
     privacy: Annotated[dict[str, Any], Field(default_factory=dict)]
     """What it may see besides `[privacy]`: `vendor_id` in IAB Europe's list, `exempt` signals,
     `rules`."""
@@ -59,6 +62,9 @@ class CallSession(Protocol):
 
     def headers(self, url: str, /) -> Mapping[str, str]:
         """HTTP headers of the next call, with the cookies that its host may have."""
+
+    def lines(self, url: str, /) -> str:
+        """The same as HTTP writes them, checked, names in lower case; each with its line end."""
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """Metadata of the next gRPC call, names in lower case."""

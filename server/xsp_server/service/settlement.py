@@ -1,0 +1,302 @@
+"""One auction's winners and the store: who can't be served, what is held, and the next best bid."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final
+
+from google.protobuf.duration_pb2 import Duration
+
+from xsp.bid.v1.auction_report_pb2 import StateDecision, StatePhase, StateReport
+from xsp.money.v1.money_pb2 import Money
+from xsp.state.v1.budget_pb2 import CpmCost, FrequencyHold, ReservationOutcome, ReservationSpec
+from xsp.state.v1.frequency_pb2 import Subject
+from xsp.state.v1.guarantee_pb2 import FailPolicy
+from xsp_server import auction
+from xsp_server.auction import BidKey, BidVerdict, Result, Winner
+from xsp_server.openrtb import money
+from xsp_server.service.campaign_views import View, look, subject_of
+from xsp_server.service.exchange import AuctionRun, without
+from xsp_server.service.held import Held, impressions_of
+from xsp_server.service.state_verdicts import refusal_of
+from xsp_server.state.accounts import Accounts
+from xsp_server.state.backend import StoreAway
+from xsp_server.state.basis import away, is_open
+from xsp_server.state.messages import cost_of
+from xsp_server.state.reservations import Item
+from xsp_server.upstream import Session
+
+_LOOKED: Final = frozenset({StatePhase.STATE_PHASE_AFTER_BIDS, StatePhase.STATE_PHASE_RESERVE})
+_AS_THE_SERVER: Final = FailPolicy.FAIL_POLICY_UNSPECIFIED
+_PASSES: Final = frozenset(
+    {
+        ReservationOutcome.RESERVATION_OUTCOME_RESERVED,
+        ReservationOutcome.RESERVATION_OUTCOME_PASSED_OPEN,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """What a winner needs.
+
+    Attributes:
+        view: its campaign.
+        spec: the reservation; None: it costs nothing and nothing is counted.
+        held: what is held once it is made.
+    """
+
+    view: View
+    spec: ReservationSpec | None
+    held: Held
+
+
+class Settlement:
+    """Settles one auction.
+
+    Attributes:
+        held: what is held for its winners, by bid.
+        lost: what is held for bids that win no more.
+    """
+
+    def __init__(self, accounts: Accounts, run: AuctionRun, session: Session, end: float) -> None:
+        """Takes the auction.
+
+        Args:
+            accounts: of the store.
+            run: the auction as decided, perhaps settled before.
+            session: whose impressions caps count.
+            end: when the policies decide instead, by the clock of the event loop.
+        """
+        self.held: dict[BidKey, Held] = dict(run.reserved)
+        self.lost: list[Held] = []
+        self._accounts = accounts
+        self._run = run
+        self._session = session
+        self._end = end
+        self._time = asyncio.get_running_loop().time
+        self._reports = list(run.state)
+        self._bids = {
+            auction.key_of(verdict.facts): verdict
+            for verdict in run.result.verdicts
+            if verdict.message.cid and verdict.rule_id.startswith("auction.")
+        }
+        self._views: dict[BidKey, View] = {}
+        self._passed: set[BidKey] = set()
+
+    async def settle(self) -> AuctionRun:
+        """Looks, withdraws, holds.
+
+        Returns:
+            The auction, decided again where bids were withdrawn, with what its winners hold.
+        """
+        if not self._bids:
+            return self._run
+        if any(report.phase in _LOOKED for report in self._reports):
+            self._views = self._find()
+        else:
+            await self._look()
+        if not self._reports:
+            return self._run
+        await self._reserve()
+        return replace(self._run, state=tuple(self._reports), reserved=dict(self.held))
+
+    async def _look(self) -> None:
+        """Withdraws the bids whose campaigns can't be served."""
+        started = self._time()
+        failure: StoreAway | None = None
+        try:
+            async with asyncio.timeout_at(self._end):
+                await self._read()
+        except TimeoutError:
+            failure = self._too_late()
+        except StoreAway as never_read:
+            failure = never_read
+        if failure is not None:
+            for view in self._views.values():
+                view.go_by_policy(self._accounts, failure)
+        decisions = {key: view.decision() for key, view in self._views.items()}
+        if failure is not None and self._accounts.campaigns.version < 0:
+            decisions = {key: self._unread(bid, failure) for key, bid in self._bids.items()}
+        elif len(self._accounts.campaigns):
+            for key, bid in self._bids.items():
+                decisions.setdefault(key, _decision(bid, allowed=True))
+        if decisions:
+            self._withdraw(StatePhase.STATE_PHASE_AFTER_BIDS, decisions, started)
+
+    async def _read(self) -> None:
+        """Reads the campaigns of the bids, and whether our copy is as new as the auction."""
+        accounts, subject = self._accounts, None
+        for _ in range(2):
+            version = accounts.campaigns.version
+            self._views = self._find()
+            if self._views:
+                subject = subject or subject_of(self._session)
+                reading = look(accounts, list(self._views.values()), subject)
+                await asyncio.gather(accounts.campaigns.freshen(), reading)
+            else:
+                await accounts.campaigns.freshen()
+            if accounts.campaigns.version == version:
+                return
+
+    def _find(self) -> dict[BidKey, View]:
+        """The campaigns of the bids that have one, by the copy."""
+        campaigns, result = self._accounts.campaigns, self._run.result
+        if not len(campaigns):
+            return {}
+        pods = {imp: f"{self._run.auction_id}/{pod.id}" for pod in result.pods for imp in pod.imps}
+        views = {}
+        for key, bid in self._bids.items():
+            settings = campaigns.search(bid.message.cid, bid.seat or "", bid.bidder)
+            if settings is not None:
+                rate = _rate(result, bid.bid_currency, settings.currency)
+                views[key] = View(settings, bid.bidder, bid, rate, pods.get(bid.imp, ""))
+        return views
+
+    async def _reserve(self) -> None:
+        """Holds what the winners need, until all of them have it or need nothing."""
+        while True:
+            started = self._time()
+            asks = dict(self._asks())
+            self._let_go(asks)
+            new = {key: ask for key, ask in asks.items() if key not in self.held}
+            if not new:
+                return
+            if started >= self._end:
+                self._go_by_policy(started)
+                return
+            if self.lost:  # what they hold may be what the others need
+                lost, self.lost = self.lost, []
+                await self._accounts.reservations.release([each.reservation_id for each in lost])
+            decisions = await self._hold(new)
+            self._withdraw(StatePhase.STATE_PHASE_RESERVE, decisions, started)
+
+    def _asks(self) -> Iterator[tuple[BidKey, _Ask]]:
+        """What winners need that have a campaign, and were not let pass without."""
+        subject: Subject | None = None
+        for place, winner in enumerate(self._run.result.winners):
+            key = auction.key_of(winner.verdict.facts)
+            view = self._views.get(key)
+            if view is not None and key not in self._passed:
+                subject = subject or subject_of(self._session)
+                # Each round leaves a report, so no id is used twice.
+                id_ = f"{self._run.auction_id}.{len(self._reports)}.{place}"
+                yield key, self._ask(id_, view, winner, subject)
+
+    def _ask(self, id_: str, view: View, winner: Winner, subject: Subject) -> _Ask:
+        imp = self._run.request.imp[self._run.result.auction.imp_index[winner.imp]]
+        held = Held(
+            reservation_id=id_,
+            currency=view.settings.currency,
+            rate=view.rate or Fraction(0),
+            cpm_micros=money.to_micros(winner.auction_price * (view.rate or 0)),
+            impressions_micros=money.to_micros(impressions_of(imp)),
+        )
+        spec = ReservationSpec(reservation_id=held.reservation_id, campaign_id=view.settings.id)
+        costs = cost_of(held.cpm_micros, held.impressions_micros) > 0
+        if not costs:
+            held = replace(held, currency="")
+        else:
+            cpm = Money(currency=held.currency, micros=held.cpm_micros)
+            spec.cpm.CopyFrom(CpmCost(cpm=cpm, impressions_micros=held.impressions_micros))
+        if view.candidate is not None:
+            spec.frequency.CopyFrom(FrequencyHold(subject=subject, candidate=view.told()))
+        return _Ask(view, spec if costs or view.candidate is not None else None, held)
+
+    def _let_go(self, asks: Mapping[BidKey, _Ask]) -> None:
+        """Takes what is held from bids that win no more, or now cost more than they hold."""
+        for key, held in list(self.held.items()):
+            ask = asks.get(key)
+            if ask is None or ask.held.cpm_micros > held.cpm_micros:
+                self.lost.append(self.held.pop(key))
+            else:  # a price that fell needs no other reservation: less is committed
+                self.held[key] = replace(held, cpm_micros=ask.held.cpm_micros)
+
+    async def _hold(self, asks: Mapping[BidKey, _Ask]) -> dict[BidKey, StateDecision]:
+        """Reserves for winners together; those refused only for each other's sake are left out."""
+        self._passed |= {key for key, ask in asks.items() if ask.spec is None}
+        asks = {key: ask for key, ask in asks.items() if ask.spec is not None}
+        results = await self._accounts.reservations.reserve_at_once(
+            [ask.spec for ask in asks.values() if ask.spec is not None],
+            self._end - self._time(),
+        )
+        decisions = {}
+        for (key, ask), result in zip(asks.items(), results, strict=True):
+            if result is None:
+                continue
+            decisions[key] = decision = _reserved(self._bids[key], ask, result)
+            if decision.reservation_id:
+                self.held[key] = ask.held
+            elif decision.allowed:
+                self._passed.add(key)
+        return decisions
+
+    def _go_by_policy(self, started: float) -> None:
+        """Decides all bids that hold nothing by the policies, as no time is left to ask."""
+        failure = self._too_late()
+        decisions = {}
+        for key, view in self._views.items():
+            if key not in self.held and key not in self._run.withdrawn:
+                view.go_by_policy(self._accounts, failure)
+                decisions[key] = view.decision()
+                self._passed.add(key)
+        self._withdraw(StatePhase.STATE_PHASE_RESERVE, decisions, started)
+        self._let_go(dict(self._asks()))
+
+    def _withdraw(
+        self,
+        phase: StatePhase.ValueType,
+        decisions: Mapping[BidKey, StateDecision],
+        started: float,
+    ) -> None:
+        """Reports what was decided, and decides the auction again without the bids refused."""
+        if not decisions:
+            return
+        took = Duration()
+        took.FromMicroseconds(round((self._time() - started) * 1_000_000))
+        self._reports.append(StateReport(phase=phase, took=took, decisions=decisions.values()))
+        refused = {key: refusal_of(each) for key, each in decisions.items() if not each.allowed}
+        if refused:
+            self._run = without(self._run, {**self._run.withdrawn, **refused})
+
+    def _unread(self, bid: BidVerdict, failure: StoreAway) -> StateDecision:
+        """About a bid whose campaign nobody knows, since the store could never be read."""
+        passes = is_open(_AS_THE_SERVER, self._accounts.fail_policy)
+        decision = _decision(bid, allowed=passes)
+        decision.basis.CopyFrom(away(self._accounts.backend, failure, open_=passes))
+        return decision
+
+    def _too_late(self) -> StoreAway:
+        return StoreAway("no answer within the time of the auction", retry_after=1)
+
+
+def _decision(bid: BidVerdict, *, allowed: bool) -> StateDecision:
+    return StateDecision(bidder=bid.bidder, bid_id=bid.bid, imp_id=bid.imp, allowed=allowed)
+
+
+def _reserved(bid: BidVerdict, ask: _Ask, item: Item) -> StateDecision:
+    """What a reservation came to."""
+    decision = _decision(bid, allowed=False)
+    decision.campaign_id = ask.view.settings.id
+    if isinstance(item, tuple):  # such as a campaign that was deleted meanwhile
+        return decision
+    decision.allowed = item.outcome in _PASSES
+    if item.HasField("frequency"):
+        decision.frequency.CopyFrom(item.frequency)
+    if item.HasField("refusal"):
+        decision.budget_refusal.CopyFrom(item.refusal)
+    if item.HasField("budget"):
+        decision.budget.CopyFrom(item.budget)
+    decision.basis.CopyFrom(item.basis)
+    if item.outcome == ReservationOutcome.RESERVATION_OUTCOME_RESERVED:
+        decision.reservation_id = item.reservation_id
+    return decision
+
+
+def _rate(result: Result, bid_currency: str, currency: str) -> Fraction | None:
+    """How much of one currency a unit of the bid's is; None: no way to convert."""
+    if bid_currency == currency:
+        return Fraction(1)
+    of_bid, of_campaign = result.auction.rate(bid_currency), result.auction.rate(currency)
+    return of_bid / of_campaign if of_bid and of_campaign else None
