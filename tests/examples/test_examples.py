@@ -95,3 +95,10 @@ async def test_caps_and_budgets(serve):
     output = await run("caps_and_budgets.py", server.address)
     assert "ad 3: shown\nad 4: blocked by three an hour\n" in output
     assert "remains: 997.50 USD\n" in output
+
+
+async def test_campaign_in_auctions():
+    output = await run("campaign_in_auctions.py")
+    assert output.count("acme wins at 2.50") == 2
+    assert "house wins at 0.50\n  acme: no, 0.0000 USD remain" in output
+    assert "spent 5000 micros, 0 remain" in output
