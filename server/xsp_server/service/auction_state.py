@@ -11,12 +11,11 @@ the time is over, or the store is away, the policies of caps and campaigns decid
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 from typing import Final
 
 import structlog
-from google.protobuf.duration_pb2 import Duration
 
 from xsp.bid.v1.auction_report_pb2 import StatePhase, StateReport
 from xsp_server.auction import Fate
@@ -26,6 +25,7 @@ from xsp_server.service.campaign_views import View, look, subject_of
 from xsp_server.service.exchange import AuctionRun
 from xsp_server.service.held import Held
 from xsp_server.service.settlement import Settlement
+from xsp_server.service.state_told import Decided, Phase, Told
 from xsp_server.service.state_verdicts import fate_of
 from xsp_server.state.accounts import Accounts
 from xsp_server.state.backend import StoreAway
@@ -33,6 +33,7 @@ from xsp_server.upstream import Session
 
 log = structlog.get_logger(__name__)
 
+_ONE: Final = Fraction(1)
 MAX_LOOKED: Final = 200
 """Campaigns that are looked at before the fan-out; a bidder beyond them is asked."""
 
@@ -70,7 +71,7 @@ class AuctionState:
 
     async def before(
         self, bidders: Collection[str], session: Session
-    ) -> tuple[dict[str, Skipped], list[StateReport]]:
+    ) -> tuple[dict[str, Skipped], Sequence[StateReport]]:
         """Which bidders need not be asked, as none of their campaigns can be served.
 
         Args:
@@ -91,21 +92,18 @@ class AuctionState:
                 await look(self._accounts, views, subject_of(session))
         except (TimeoutError, StoreAway):  # then the bids decide
             return {}, []
-        took = Duration()
-        took.FromMicroseconds(round((clock() - started) * 1_000_000))
-        decisions = [view.decision() for view in views]
-        report = StateReport(
-            phase=StatePhase.STATE_PHASE_BEFORE_FAN_OUT, took=took, decisions=decisions
-        )
-        fates: dict[str, set[Fate | None]] = {}
-        for each in decisions:
-            fates.setdefault(each.bidder, set()).add(None if each.allowed else fate_of(each))
+        took = round((clock() - started) * 1_000_000)
+        phase = StatePhase.STATE_PHASE_BEFORE_FAN_OUT
+        told = Told([Phase(phase, took, [Decided(view.allowed, view.decision) for view in views])])
+        of_bidder: dict[str, list[View]] = {}
+        for view in views:
+            of_bidder.setdefault(view.bidder, []).append(view)
         skipped = {
-            bidder: _skipped(bidder, {fate for fate in those if fate})
-            for bidder, those in fates.items()
-            if None not in those and Fate.STATE_UNAVAILABLE not in those
+            bidder: _skipped(bidder, {fate_of(view.decision()) for view in those})
+            for bidder, those in of_bidder.items()
+            if not any(view.allowed for view in those)
         }
-        return skipped, [report]
+        return skipped, told
 
     async def settle(self, run: AuctionRun, session: Session, end: float) -> AuctionRun:
         """Withdraws who can't be served, and holds what the winners need.
@@ -149,7 +147,7 @@ class AuctionState:
         for bidder in bidders:
             own = self._accounts.campaigns.of_bidder(bidder)
             if len(views) + len(own) <= MAX_LOOKED:
-                views += [View(each, bidder, None, Fraction(1)) for each in own]
+                views += [View(self._accounts, each, bidder, None, _ONE) for each in own]
         return views
 
 

@@ -2,22 +2,26 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final
+from typing import Final, Self
 
 from xsp.bid.v1.auction_report_pb2 import StateDecision
-from xsp.state.v1.budget_pb2 import BudgetState, BudgetStatus
-from xsp.state.v1.frequency_pb2 import CapDenial, FrequencyCandidate, FrequencyResult, Subject
+from xsp.state.v1.frequency_pb2 import CapDenial, FrequencyCandidate, Subject
 from xsp.state.v1.guarantee_pb2 import DecisionBasis, DecisionSource
 from xsp_server.auction import BidVerdict
 from xsp_server.errors import XspError
 from xsp_server.state.accounts import Accounts
 from xsp_server.state.backend import StoreAway
+from xsp_server.state.basis import stored
+from xsp_server.state.budgets import Standing
 from xsp_server.state.campaign_rules import Settings
 from xsp_server.state.candidates import Candidate, candidate_of
 from xsp_server.state.cap_rules import MAX_TEXT
 from xsp_server.upstream import Session
+
+_NO_SCOPE: Final = CapDenial.CAP_DENIAL_SCOPE_MISSING
+_OPEN: Final = DecisionSource.DECISION_SOURCE_FAIL_OPEN
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class View:
     """One campaign as a bid, or a bidder before it bids, would have it.
 
     Attributes:
+        accounts: of the store.
         settings: the campaign.
         bidder: whose it is.
         verdict: the bid; None: before there are any.
@@ -32,11 +37,11 @@ class View:
         pod_id: the pod that the bid is for, unique; empty: none.
         candidate: what its caps ask; None: it has none.
         is_broken: whether it can't be counted, as when a parent was just deleted.
-        frequency: what its caps said.
-        budget: how its money stands.
-        basis: what that rests on.
+        standing: how its money stands; None: nobody could tell.
+        failure: why policies decide instead of the store; None: they don't.
     """
 
+    accounts: Accounts
     settings: Settings
     bidder: str
     verdict: BidVerdict | None
@@ -44,13 +49,12 @@ class View:
     pod_id: str = ""
     candidate: Candidate | None = None
     is_broken: bool = False
-    frequency: FrequencyResult | None = None
-    budget: BudgetStatus | None = None
-    basis: DecisionBasis | None = None
+    standing: Standing | None = None
+    failure: StoreAway | None = None
 
-    def read(self, accounts: Accounts, subject: Subject) -> None:
+    def read(self, subject: Subject) -> None:
         """Finds out what its caps ask."""
-        now_ms, campaigns = accounts.clock(), accounts.campaigns
+        now_ms, campaigns = self.accounts.clock(), self.accounts.campaigns
         try:
             if any(level.caps for level in campaigns.lineage(self.settings)):
                 self.candidate = candidate_of(
@@ -59,12 +63,9 @@ class View:
         except XspError:
             self.is_broken = True
 
-    def go_by_policy(self, accounts: Accounts, failure: StoreAway) -> None:
-        """Lets the policies decide, as the store can't be asked."""
-        if self.candidate is not None:
-            self.frequency = accounts.caps.while_away(self.candidate, failure)
-        if not self.is_broken:
-            self.budget, self.basis = accounts.budgets.while_away(self.settings, failure)
+    def by_policy(self, failure: StoreAway) -> Self:
+        """The same, decided by the policies, as the store can't be asked."""
+        return replace(self, standing=None, failure=failure)
 
     def told(self) -> FrequencyCandidate:
         """What is to be shown, as far as it is known."""
@@ -80,41 +81,89 @@ class View:
             pod_id=self.pod_id,
         )
 
+    @property
+    def allowed(self) -> bool:
+        """Whether it may be served."""
+        if self.is_broken or not self.rate:
+            return False
+        if self.failure is not None:
+            return self.decision().allowed
+        if self.standing is None or not self.standing.pays:
+            return False
+        return self.candidate is None or self.candidate.is_allowed or self._waits_for_a_bid()
+
+    def _waits_for_a_bid(self) -> bool:
+        """Before there is a bid nobody knows its creative, pod or seat: such caps wait for it."""
+        if self.verdict is not None or self.candidate is None:
+            return False
+        frequency = self.accounts.caps.judged(self.candidate, wrote=False, include_caps=False)
+        return frequency.denied_by.denial == _NO_SCOPE
+
     def decision(self) -> StateDecision:
-        """What was decided about it."""
-        decision = StateDecision(
-            bidder=self.bidder,
-            bid_id="" if self.verdict is None else self.verdict.bid,
-            imp_id="" if self.verdict is None else self.verdict.imp,
-            campaign_id=self.settings.id,
-            allowed=bool(self.rate) and not self.is_broken and self._pays() and self._shows(),
-            frequency=self.frequency,
-            budget=self.budget,
-        )
-        if not self.rate and self.verdict is not None:
-            decision.budget_refusal.campaign_id = self.settings.id
-            decision.budget_refusal.asked.currency = self.verdict.bid_currency
-        bases = [] if self.basis is None else [self.basis]
-        if self.frequency is not None:
-            bases.append(self.frequency.basis)
-        if bases:
-            decision.basis.CopyFrom(max(bases, key=_trust))
+        """What was decided about it, as a message."""
+        decision = StateDecision(bidder=self.bidder, campaign_id=self.settings.id)
+        if self.verdict is not None:
+            decision.bid_id, decision.imp_id = self.verdict.bid, self.verdict.imp
+            if not self.rate:
+                decision.budget_refusal.campaign_id = self.settings.id
+                decision.budget_refusal.asked.currency = self.verdict.bid_currency
+        if self.is_broken:
+            return decision
+        if self.failure is None:
+            self._decided(decision)
+        else:
+            self._decided_by_policy(decision, self.failure)
         return decision
 
-    def _pays(self) -> bool:
-        if self.basis is None or self.basis.source != DecisionSource.DECISION_SOURCE_STORE:
-            return self.basis is not None and (
-                self.basis.source == DecisionSource.DECISION_SOURCE_FAIL_OPEN
+    def _decided(self, decision: StateDecision) -> None:
+        if self.candidate is not None:
+            caps = self.accounts.caps
+            decision.frequency.CopyFrom(
+                caps.judged(self.candidate, wrote=False, include_caps=False)
             )
-        return self.budget is not None and self.budget.state == BudgetState.BUDGET_STATE_ACTIVE
+        if self.standing is not None:
+            decision.budget.CopyFrom(self.standing.status())
+        decision.basis.CopyFrom(stored(self.accounts.backend, wrote=False))
+        decision.allowed = self.allowed
 
-    def _shows(self) -> bool:
-        frequency = self.frequency
-        if frequency is None or frequency.allowed:
-            return True
-        # Before there is a bid nobody knows its creative, pod or seat: such caps wait for it.
-        unknown = frequency.denied_by.denial == CapDenial.CAP_DENIAL_SCOPE_MISSING
-        return self.verdict is None and unknown
+    def _decided_by_policy(self, decision: StateDecision, failure: StoreAway) -> None:
+        budget, basis = self.accounts.budgets.while_away(self.settings, failure)
+        decision.budget.CopyFrom(budget)
+        bases = [basis]
+        if self.candidate is not None:
+            decision.frequency.CopyFrom(self.accounts.caps.while_away(self.candidate, failure))
+            bases.append(decision.frequency.basis)
+        decision.basis.CopyFrom(max(bases, key=_trust))
+        open_ = decision.basis.source == _OPEN
+        decision.allowed = open_ and bool(self.rate) and self._shows(decision)
+
+    def _shows(self, decision: StateDecision) -> bool:
+        return self.candidate is None or decision.frequency.allowed
+
+
+async def look(accounts: Accounts, views: Sequence[View], subject: Subject) -> None:
+    """Reads caps and money of campaigns: one round trip.
+
+    Args:
+        accounts: of the store.
+        views: campaigns; what was found is written into them.
+        subject: whose impressions caps count.
+
+    Raises:
+        StoreAway: the store can't be reached.
+    """
+    for view in views:
+        view.read(subject)
+    candidates = [view.candidate for view in views if view.candidate is not None]
+    campaigns = {view.settings.id: view.settings for view in views if not view.is_broken}
+    reading = accounts.budgets.look(list(campaigns.values()))
+    if candidates:
+        standings, _ = await asyncio.gather(reading, accounts.caps.look(candidates))
+    else:
+        standings = await reading
+    found = dict(zip(campaigns, standings, strict=True))
+    for view in views:
+        view.standing = found.get(view.settings.id)
 
 
 def _countable(text: str) -> str:
@@ -143,27 +192,3 @@ _TRUST: Final = (
     DecisionSource.DECISION_SOURCE_FAIL_CLOSED,
 )
 """What a decision made of several rests on: the last of these."""
-
-
-async def look(accounts: Accounts, views: Sequence[View], subject: Subject) -> None:
-    """Reads caps and money of campaigns: one round trip. While the store is away policies decide.
-
-    Args:
-        accounts: of the store.
-        views: campaigns; what was found is written into them.
-        subject: whose impressions caps count.
-    """
-    for view in views:
-        view.read(accounts, subject)
-    capped = [view for view in views if view.candidate is not None]
-    campaigns = {view.settings.id: view.settings for view in views if not view.is_broken}
-    frequencies, budgets = await asyncio.gather(
-        accounts.caps.look([view.candidate for view in capped if view.candidate is not None]),
-        asyncio.gather(*(accounts.budgets.get(each) for each in campaigns.values())),
-    )
-    for view, frequency in zip(capped, frequencies, strict=True):
-        view.frequency = frequency
-    money = dict(zip(campaigns, budgets, strict=True))
-    for view in views:
-        if view.settings.id in money:
-            view.budget, view.basis = money[view.settings.id]

@@ -129,7 +129,7 @@ class KeepsState(Protocol):
 
     async def before(
         self, bidders: Collection[str], session: Session
-    ) -> tuple[dict[str, Skipped], list[StateReport]]:
+    ) -> tuple[dict[str, Skipped], Sequence[StateReport]]:
         """See `AuctionState.before`."""
 
     async def settle(self, run: AuctionRun, session: Session, end: float) -> AuctionRun:

@@ -30,11 +30,11 @@ from xsp_server.service.record_file import RecordWriter
 from xsp_server.service.recorder import Recorder
 from xsp_server.service.session import session_headers
 from xsp_server.service.state import StateServicer
+from xsp_server.service.store import StoreHealth, store_of
 from xsp_server.service.stream import BidStreams
 from xsp_server.service.unwrapping import Unwrapping
 from xsp_server.service.vast import CallersTags, ErrorNotices, VastServicer
 from xsp_server.state.accounts import Accounts
-from xsp_server.state.urls import backend_of
 from xsp_server.upstream.documents import Documents
 from xsp_server.upstream.fetch import GuardedFetcher
 from xsp_server.upstream.guard import AddressGuard
@@ -71,6 +71,9 @@ class Server:
         self._state = AuctionState(self._accounts, settings.state.auction_ms / 1000)
         self._exchange = LiveExchange(settings, self._state)
         self._health = health.aio.HealthServicer()
+        self._store_health = StoreHealth(
+            self._accounts.backend, self._health, STATE_SERVICE.full_name
+        )
         self._gate = Gate(settings.server)
         self._version = version("xsp")
         self._recorder = _recorder(settings.record, self._version)
@@ -94,8 +97,10 @@ class Server:
         """Listens, and says SERVING on the health service.
 
         Raises:
-            ConfigError: the address can't be bound or a certificate can't be read.
+            ConfigError: the address can't be bound, a certificate can't be read, or the store is
+                not fit to be used.
         """
+        await self._store_health.start()
         if self._recorder is not None:
             await self._recorder.start()
         fetcher = GuardedFetcher(AddressGuard(self._settings.guard))
@@ -218,7 +223,8 @@ class Server:
         return server
 
     async def _say(self, status: "health_pb2.HealthCheckResponse.ServingStatus") -> None:
-        for name in ("", *(service.full_name for service in BUILT)):
+        """Tells of all but StateService, whose health is that of its store."""
+        for name in ("", BID_SERVICE.full_name, VAST_SERVICE.full_name):
             await self._health.set(name, status)
 
 
@@ -234,7 +240,7 @@ class _Running:
 
 def _accounts(settings: StateSettings) -> Accounts:
     return Accounts.over(
-        backend_of(settings.url),
+        store_of(settings),
         fail_policy=_FAIL_POLICIES[settings.fail_policy],
         keep_ms=settings.keep_seconds * 1000,
         ttl_ms=settings.reservation_seconds * 1000,

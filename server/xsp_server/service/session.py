@@ -182,6 +182,10 @@ class View:
         """See `Session.headers`."""
         return self.seen.headers(url)
 
+    def lines(self, url: str) -> str:
+        """See `Session.lines`."""
+        return self.seen.lines(url)
+
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """See `Session.metadata`: of id and trace privacy takes nothing, so nothing is judged."""
         return self._session.metadata()

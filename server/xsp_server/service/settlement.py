@@ -4,11 +4,10 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Final
 
-from google.protobuf.duration_pb2 import Duration
-
-from xsp.bid.v1.auction_report_pb2 import StateDecision, StatePhase, StateReport
+from xsp.bid.v1.auction_report_pb2 import StateDecision, StatePhase
 from xsp.money.v1.money_pb2 import Money
 from xsp.state.v1.budget_pb2 import CpmCost, FrequencyHold, ReservationOutcome, ReservationSpec
 from xsp.state.v1.frequency_pb2 import Subject
@@ -19,6 +18,7 @@ from xsp_server.openrtb import money
 from xsp_server.service.campaign_views import View, look, subject_of
 from xsp_server.service.exchange import AuctionRun, without
 from xsp_server.service.held import Held, impressions_of
+from xsp_server.service.state_told import Decided, Phase, Told
 from xsp_server.service.state_verdicts import refusal_of
 from xsp_server.state.accounts import Accounts
 from xsp_server.state.backend import StoreAway
@@ -29,12 +29,8 @@ from xsp_server.upstream import Session
 
 _LOOKED: Final = frozenset({StatePhase.STATE_PHASE_AFTER_BIDS, StatePhase.STATE_PHASE_RESERVE})
 _AS_THE_SERVER: Final = FailPolicy.FAIL_POLICY_UNSPECIFIED
-_PASSES: Final = frozenset(
-    {
-        ReservationOutcome.RESERVATION_OUTCOME_RESERVED,
-        ReservationOutcome.RESERVATION_OUTCOME_PASSED_OPEN,
-    }
-)
+_RESERVED: Final = ReservationOutcome.RESERVATION_OUTCOME_RESERVED
+_PASSES: Final = frozenset({_RESERVED, ReservationOutcome.RESERVATION_OUTCOME_PASSED_OPEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,7 @@ class Settlement:
         self._session = session
         self._end = end
         self._time = asyncio.get_running_loop().time
-        self._reports = list(run.state)
+        self._told = Told(run.state.phases if isinstance(run.state, Told) else ())
         self._bids = {
             auction.key_of(verdict.facts): verdict
             for verdict in run.result.verdicts
@@ -93,14 +89,14 @@ class Settlement:
         """
         if not self._bids:
             return self._run
-        if any(report.phase in _LOOKED for report in self._reports):
+        if any(each.phase in _LOOKED for each in self._told.phases):
             self._views = self._find()
         else:
             await self._look()
-        if not self._reports:
+        if not self._told.phases:
             return self._run
         await self._reserve()
-        return replace(self._run, state=tuple(self._reports), reserved=dict(self.held))
+        return replace(self._run, state=self._told, reserved=dict(self.held))
 
     async def _look(self) -> None:
         """Withdraws the bids whose campaigns can't be served."""
@@ -114,16 +110,16 @@ class Settlement:
         except StoreAway as never_read:
             failure = never_read
         if failure is not None:
-            for view in self._views.values():
-                view.go_by_policy(self._accounts, failure)
-        decisions = {key: view.decision() for key, view in self._views.items()}
+            self._views = {key: view.by_policy(failure) for key, view in self._views.items()}
+        decided = {key: Decided(view.allowed, view.decision) for key, view in self._views.items()}
         if failure is not None and self._accounts.campaigns.version < 0:
-            decisions = {key: self._unread(bid, failure) for key, bid in self._bids.items()}
+            decided = {key: self._unread(bid, failure) for key, bid in self._bids.items()}
         elif len(self._accounts.campaigns):
             for key, bid in self._bids.items():
-                decisions.setdefault(key, _decision(bid, allowed=True))
-        if decisions:
-            self._withdraw(StatePhase.STATE_PHASE_AFTER_BIDS, decisions, started)
+                if key not in decided:
+                    decided[key] = Decided(True, partial(_decision, bid, allowed=True))
+        if decided:
+            self._withdraw(StatePhase.STATE_PHASE_AFTER_BIDS, decided, started)
 
     async def _read(self) -> None:
         """Reads the campaigns of the bids, and whether our copy is as new as the auction."""
@@ -151,7 +147,9 @@ class Settlement:
             settings = campaigns.search(bid.message.cid, bid.seat or "", bid.bidder)
             if settings is not None:
                 rate = _rate(result, bid.bid_currency, settings.currency)
-                views[key] = View(settings, bid.bidder, bid, rate, pods.get(bid.imp, ""))
+                views[key] = View(
+                    self._accounts, settings, bid.bidder, bid, rate, pods.get(bid.imp, "")
+                )
         return views
 
     async def _reserve(self) -> None:
@@ -169,8 +167,10 @@ class Settlement:
             if self.lost:  # what they hold may be what the others need
                 lost, self.lost = self.lost, []
                 await self._accounts.reservations.release([each.reservation_id for each in lost])
-            decisions = await self._hold(new)
-            self._withdraw(StatePhase.STATE_PHASE_RESERVE, decisions, started)
+            decided = await self._hold(new)
+            self._withdraw(StatePhase.STATE_PHASE_RESERVE, decided, started)
+            if new.keys() <= self.held.keys() | self._passed:
+                return
 
     def _asks(self) -> Iterator[tuple[BidKey, _Ask]]:
         """What winners need that have a campaign, and were not let pass without."""
@@ -180,8 +180,8 @@ class Settlement:
             view = self._views.get(key)
             if view is not None and key not in self._passed:
                 subject = subject or subject_of(self._session)
-                # Each round leaves a report, so no id is used twice.
-                id_ = f"{self._run.auction_id}.{len(self._reports)}.{place}"
+                # Each round leaves a phase, so no id is used twice.
+                id_ = f"{self._run.auction_id}.{len(self._told.phases)}.{place}"
                 yield key, self._ask(id_, view, winner, subject)
 
     def _ask(self, id_: str, view: View, winner: Winner, subject: Subject) -> _Ask:
@@ -213,7 +213,7 @@ class Settlement:
             else:  # a price that fell needs no other reservation: less is committed
                 self.held[key] = replace(held, cpm_micros=ask.held.cpm_micros)
 
-    async def _hold(self, asks: Mapping[BidKey, _Ask]) -> dict[BidKey, StateDecision]:
+    async def _hold(self, asks: Mapping[BidKey, _Ask]) -> dict[BidKey, Decided]:
         """Reserves for winners together; those refused only for each other's sake are left out."""
         self._passed |= {key for key, ask in asks.items() if ask.spec is None}
         asks = {key: ask for key, ask in asks.items() if ask.spec is not None}
@@ -221,51 +221,50 @@ class Settlement:
             [ask.spec for ask in asks.values() if ask.spec is not None],
             self._end - self._time(),
         )
-        decisions = {}
+        decided = {}
         for (key, ask), result in zip(asks.items(), results, strict=True):
             if result is None:
                 continue
-            decisions[key] = decision = _reserved(self._bids[key], ask, result)
-            if decision.reservation_id:
+            passes = not isinstance(result, tuple) and result.outcome in _PASSES
+            decided[key] = Decided(passes, partial(_reserved, self._bids[key], ask, result))
+            if passes and not isinstance(result, tuple) and result.outcome == _RESERVED:
                 self.held[key] = ask.held
-            elif decision.allowed:
+            elif passes:
                 self._passed.add(key)
-        return decisions
+        return decided
 
     def _go_by_policy(self, started: float) -> None:
         """Decides all bids that hold nothing by the policies, as no time is left to ask."""
         failure = self._too_late()
-        decisions = {}
+        decided = {}
         for key, view in self._views.items():
             if key not in self.held and key not in self._run.withdrawn:
-                view.go_by_policy(self._accounts, failure)
-                decisions[key] = view.decision()
+                by_policy = view.by_policy(failure)
+                decided[key] = Decided(by_policy.allowed, by_policy.decision)
                 self._passed.add(key)
-        self._withdraw(StatePhase.STATE_PHASE_RESERVE, decisions, started)
+        self._withdraw(StatePhase.STATE_PHASE_RESERVE, decided, started)
         self._let_go(dict(self._asks()))
 
     def _withdraw(
-        self,
-        phase: StatePhase.ValueType,
-        decisions: Mapping[BidKey, StateDecision],
-        started: float,
+        self, phase: StatePhase.ValueType, decided: Mapping[BidKey, Decided], started: float
     ) -> None:
-        """Reports what was decided, and decides the auction again without the bids refused."""
-        if not decisions:
+        """Notes what was decided, and decides the auction again without the bids refused."""
+        if not decided:
             return
-        took = Duration()
-        took.FromMicroseconds(round((self._time() - started) * 1_000_000))
-        self._reports.append(StateReport(phase=phase, took=took, decisions=decisions.values()))
-        refused = {key: refusal_of(each) for key, each in decisions.items() if not each.allowed}
+        took = round((self._time() - started) * 1_000_000)
+        self._told = Told((*self._told.phases, Phase(phase, took, tuple(decided.values()))))
+        refused = {
+            key: refusal_of(each.decision()) for key, each in decided.items() if not each.allowed
+        }
         if refused:
             self._run = without(self._run, {**self._run.withdrawn, **refused})
 
-    def _unread(self, bid: BidVerdict, failure: StoreAway) -> StateDecision:
+    def _unread(self, bid: BidVerdict, failure: StoreAway) -> Decided:
         """About a bid whose campaign nobody knows, since the store could never be read."""
         passes = is_open(_AS_THE_SERVER, self._accounts.fail_policy)
         decision = _decision(bid, allowed=passes)
         decision.basis.CopyFrom(away(self._accounts.backend, failure, open_=passes))
-        return decision
+        return Decided(passes, lambda: decision)
 
     def _too_late(self) -> StoreAway:
         return StoreAway("no answer within the time of the auction", retry_after=1)
@@ -289,7 +288,7 @@ def _reserved(bid: BidVerdict, ask: _Ask, item: Item) -> StateDecision:
     if item.HasField("budget"):
         decision.budget.CopyFrom(item.budget)
     decision.basis.CopyFrom(item.basis)
-    if item.outcome == ReservationOutcome.RESERVATION_OUTCOME_RESERVED:
+    if item.outcome == _RESERVED:
         decision.reservation_id = item.reservation_id
     return decision
 

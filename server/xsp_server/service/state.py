@@ -374,14 +374,15 @@ def _replayed(answer: Answer) -> Answer:
 
 def _is_away(answer: Message) -> bool:
     """Whether a policy decided in place of the store: then the call may be tried again."""
-    bases = [getattr(answer, "basis", None)]
-    bases += [each.basis for each in getattr(answer, "results", ())]
-    return any(isinstance(basis, DecisionBasis) and basis.source in _AWAY for basis in bases)
+    basis = getattr(answer, "basis", None)
+    if isinstance(basis, DecisionBasis):
+        return basis.source in _AWAY
+    sources = [each.basis.source for each in getattr(answer, "results", ())]
+    return not _AWAY.isdisjoint(sources)
 
 
-_AWAY: Final = (
-    DecisionSource.DECISION_SOURCE_FAIL_OPEN,
-    DecisionSource.DECISION_SOURCE_FAIL_CLOSED,
+_AWAY: Final = frozenset(
+    {DecisionSource.DECISION_SOURCE_FAIL_OPEN, DecisionSource.DECISION_SOURCE_FAIL_CLOSED}
 )
 
 

@@ -152,8 +152,9 @@ Outcome
     In a COMMIT of a hold that is HELD only entries that are refused have `why` and `frees_at`.
 """
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntFlag, StrEnum
 from typing import Final, Protocol
 
@@ -704,6 +705,22 @@ class StateBackend(Protocol):
         if outcome.status is Status.REFUSED:
             raise InvalidRequest(Violation("amount", f"the sum would be above {AMOUNT_MAX}"))
         return outcome.numbers[0].counted
+
+
+async def apply_all(
+    backend: StateBackend, moves: Mapping[Book, Sequence[Move]], now_ms: int
+) -> dict[Book, list[Outcome]]:
+    """Does the moves of many books, all on their way at once; outcomes by book.
+
+    Raises:
+        StoreAway: the store can't be reached.
+    """
+    if backend.scheme == "memory" or len(moves) == 1:  # no one waits, so no task is worth it
+        return {book: await backend.apply(book, those, now_ms) for book, those in moves.items()}
+    outcomes = await asyncio.gather(
+        *(backend.apply(book, those, now_ms) for book, those in moves.items())
+    )
+    return dict(zip(moves, outcomes, strict=True))
 
 
 def _named_count(amount: int, expires_in: float | None, request_id: str) -> Move:

@@ -120,6 +120,15 @@ def status(
     return told
 
 
+def state_of(
+    levels: Sequence[Level], rows: Sequence[Row], now_ms: int
+) -> "BudgetState.ValueType":
+    """Whether the campaign can pay."""
+    remaining = _remaining(levels, rows)
+    spendable = _least(remaining, _headroom(levels, rows, now_ms))
+    return _state(levels, rows, now_ms, remaining, spendable)
+
+
 def bare(levels: Sequence[Level], now_ms: int) -> BudgetStatus:
     """The ids and limits alone: what is known while the store is away."""
     told = [_bare(level, now_ms) for level in levels]

@@ -5,6 +5,7 @@ one step of the store. Total, day and hour are always counted, with or without a
 limit that comes later finds what was spent before.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -21,7 +22,17 @@ from xsp.state.v1.guarantee_pb2 import DecisionBasis, FailPolicy
 from xsp.state.v1.state_service_pb2 import TrackSpendRequest, TrackSpendResponse
 from xsp_server.errors import MissingField
 from xsp_server.state import budget_status as statuses
-from xsp_server.state.backend import Kind, Move, Outcome, StateBackend, Status, StoreAway, Why
+from xsp_server.state.backend import (
+    Book,
+    Kind,
+    Move,
+    Outcome,
+    StateBackend,
+    Status,
+    StoreAway,
+    Why,
+    apply_all,
+)
 from xsp_server.state.basis import away, is_open, stored
 from xsp_server.state.budget_status import Level, levels_of
 from xsp_server.state.campaign_rules import Settings
@@ -38,8 +49,35 @@ from xsp_server.state.messages import (
     unpacked,
 )
 from xsp_server.state.money_book import book_of
+from xsp_server.values import value
 
 MICROS: Final = 1_000_000
+_ACTIVE: Final = BudgetState.BUDGET_STATE_ACTIVE
+
+
+@value
+class Standing:
+    """How a campaign's money stands.
+
+    Attributes:
+        levels: the campaign and its parents.
+        outcome: what the store told of their counters.
+        at: when.
+    """
+
+    levels: tuple[Level, ...]
+    outcome: Outcome
+    at: int
+
+    @property
+    def pays(self) -> bool:
+        """Whether it can pay."""
+        rows = statuses.rows_of(self.outcome.numbers, self.levels)
+        return statuses.state_of(self.levels, rows, self.at) == _ACTIVE
+
+    def status(self) -> BudgetStatus:
+        """It as a message."""
+        return status_of(self.levels, self.outcome, self.at)
 
 
 class Budgets:
@@ -79,7 +117,38 @@ class Budgets:
         try:
             return await self.read(lineage, now_ms), stored(self._backend, wrote=False)
         except StoreAway as failure:
-            return statuses.bare(levels_of(lineage, now_ms), now_ms), self._away(settings, failure)
+            return self.while_away(settings, failure)
+
+    def while_away(
+        self, settings: Settings, failure: StoreAway
+    ) -> tuple[BudgetStatus, DecisionBasis]:
+        """What is told of a campaign when the store can't be asked: its id and limits alone."""
+        now_ms = self._clock()
+        levels = levels_of(self._campaigns.lineage(settings), now_ms)
+        return statuses.bare(levels, now_ms), self._away(settings, failure)
+
+    async def look(self, campaigns: Sequence[Settings]) -> "list[Standing]":
+        """How the money of campaigns stands, in one round trip, told when it is wanted.
+
+        Raises:
+            StoreAway: the store can't be reached.
+        """
+        now_ms = self._clock()
+        levels = [levels_of(self._campaigns.lineage(each), now_ms) for each in campaigns]
+        here: dict[Book, list[int]] = {}
+        for place, each in enumerate(levels):
+            here.setdefault(book_of(each[-1].settings.id), []).append(place)
+        moves = {
+            book: [Move(Kind.CHECK, statuses.entries(levels[place], 0, now_ms)) for place in places]
+            for book, places in here.items()
+        }
+        outcomes = await apply_all(self._backend, moves, now_ms)
+        standings = {
+            place: Standing(levels[place], outcome, now_ms)
+            for book, places in here.items()
+            for place, outcome in zip(places, outcomes[book], strict=True)
+        }
+        return [standings[place] for place in range(len(campaigns))]
 
     async def read(self, lineage: Lineage, now_ms: int) -> BudgetStatus:
         """How a campaign's money stands.
