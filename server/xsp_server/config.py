@@ -47,7 +47,7 @@ class Section(BaseModel):
 
 
 class TlsSettings(Section):
-    """Certificates from PEM files. Without `cert` and `key` the server speaks plain text."""
+    """Certificates from PEM files, read again when they are renewed. Plain text without."""
 
     cert: Path | None = None
     """The server's certificate chain."""
@@ -135,6 +135,21 @@ class StateSettings(Section):
     fail_policy: Literal["open", "closed"] = "closed"
     """While the store is away, for caps and campaigns that don't say: `closed` refuses, `open` lets
     pass and counts nothing."""
+    timeout_ms: Milliseconds = 2_000
+    """How long one call of the store may take, in ms. One that takes longer counts as failed."""
+    max_calls: Annotated[int, Field(ge=1)] = 10_000
+    """Calls of the store under way at once. One more is RESOURCE_EXHAUSTED, or left to policies."""
+    failures: Annotated[int, Field(ge=1, le=10_000)] = 5
+    """Failures in a row after which the store counts as away: calls fail at once from then on."""
+    failure_rate: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Part of the calls that may fail for ever; above it the store soon counts as away, too."""
+    probe_ms: Milliseconds = 500
+    """Until the first probe of a store that is away, in ms; each further one takes twice as long,
+    and all come up to half of that earlier, by chance."""
+    max_probe_ms: Annotated[int, Field(ge=1, le=600_000)] = 30_000
+    """Between two probes at most, in ms."""
+    ping_ms: Annotated[int, Field(ge=10, le=600_000)] = 5_000
+    """How often the store is pinged while it is here, in ms."""
     keep_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3_600
     """How long the ids of calls are known, so that a retry is harmless."""
     auction_ms: Annotated[int, Field(ge=1, le=1_000)] = 10
@@ -178,7 +193,7 @@ class Settings(BaseSettings):
     rules: dict[str, Any] = {}
     """What decides fates and prices; see `xsp_server.auction.Rules`."""
     privacy: dict[str, Any] = {}
-    """What bidders may see; see `xsp_server.auction.privacy.settings`."""
+    """What bidders and VAST servers may see; see `xsp_server.auction.privacy.settings`."""
     schain: dict[str, Any] | None = None
     """Our node, appended to `source.schain`; see `xsp_server.auction.schain.ChainNode`."""
     bidders: tuple[dict[str, Any], ...] = ()

@@ -28,6 +28,7 @@
     │   ├── Overloaded           RESOURCE_EXHAUSTED
     │   ├── Unavailable          UNAVAILABLE
     │   │   └── StoreAway        UNAVAILABLE          state.backend
+    │   │       └── StoreBusy    RESOURCE_EXHAUSTED   state.guarded
     │   └── NoticeQueueFull      RESOURCE_EXHAUSTED   upstream.notices
     ├── SessionClosed            FAILED_PRECONDITION
     ├── TooLarge                 RESOURCE_EXHAUSTED

@@ -13,6 +13,7 @@ _COMMANDS = {
     "demo": "A server, three simulated bidders and one auction.",
     "replay": "Run recorded auctions again and tell differences.",
     "serve": "Run the server.",
+    "state": "Audit the store of caps and budgets.",
     "vast": "Follow VAST chains; check VAST documents.",
     "validate": "Say what is wrong with bid requests or responses.",
     "simulate": "Run a simulated bidder over HTTP and gRPC.",

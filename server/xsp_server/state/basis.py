@@ -1,20 +1,27 @@
 """What a decision rests on, and what to decide while the store is away."""
 
+from functools import cache
+
 from xsp.state.v1.guarantee_pb2 import DecisionBasis, DecisionSource, Durability, FailPolicy
 from xsp_server.state.backend import StateBackend, StoreAway
 
 
 def stored(backend: StateBackend, *, wrote: bool) -> DecisionBasis:
-    """The store decided; whether something was written."""
+    """The store decided; whether something was written. To be copied, not to be changed."""
+    return _stored(backend.scheme, durable=backend.durable, wrote=wrote)
+
+
+@cache
+def _stored(scheme: str, *, durable: bool, wrote: bool) -> DecisionBasis:
     durability = Durability.DURABILITY_UNSPECIFIED
-    if wrote and backend.durable:
+    if wrote and durable:
         durability = Durability.DURABILITY_DISK
-    elif wrote and backend.scheme == "memory":
+    elif wrote and scheme == "memory":
         durability = Durability.DURABILITY_PROCESS
     elif wrote:
         durability = Durability.DURABILITY_STORE_MEMORY
     return DecisionBasis(
-        source=DecisionSource.DECISION_SOURCE_STORE, durability=durability, backend=backend.scheme
+        source=DecisionSource.DECISION_SOURCE_STORE, durability=durability, backend=scheme
     )
 
 

@@ -122,6 +122,8 @@ class Overflow(XspError):
 
 def check_distinct(path: str, ids: Sequence[str], field: str = "") -> None:
     """Raises DuplicateId where an id stands twice."""
+    if len(set(ids)) == len(ids):
+        return
     places: dict[str, int] = {}
     for place, id_ in enumerate(ids):
         first = places.setdefault(id_, place)

@@ -34,25 +34,44 @@ def backend_of(url: str, **settings: Any) -> StateBackend:
             repeated.
     """
     scheme, _, rest = url.partition("://")
-    if scheme == "memory" and not rest:
+    if url == "memory://":
         return InMemoryBackend(**settings)
     if scheme == "sqlite":
-        path = unquote(urlsplit(url).path.removeprefix("/"))
-        if path and not urlsplit(url).netloc:
-            return _built("xsp_server.state.sqlite", "SqliteBackend", path=path, **settings)
-    elif scheme in _SERVERS and rest:
+        return _built("xsp_server.state.sqlite", "SqliteBackend", path=path_of(url), **settings)
+    if scheme in _SERVERS and rest:
         module, name, argument = _SERVERS[scheme]
         return _built(module, name, **{argument: url}, **settings)
-    raise ConfigError(f"state.url: got {scheme!r:.40} with something else; expected {_EXPECTED}")
+    raise _not_one(scheme)
 
 
-def _built(module: str, name: str, **arguments: Any) -> StateBackend:
+def path_of(url: str) -> str:
+    """The file of a `sqlite:///FILE`.
+
+    Raises:
+        ConfigError: it names no file, or a host.
+    """
+    parts = urlsplit(url)
+    path = unquote(parts.path.removeprefix("/"))
+    if not path or parts.netloc:
+        raise _not_one(parts.scheme)
+    return path
+
+
+def imported(module: str) -> Any:
+    """A module of a store. Raises ConfigError where what it needs isn't installed."""
     try:
-        loaded = import_module(module)
+        return import_module(module)
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"state.url: this store needs {error.name}, which is not installed; expected "
             "the installation xsp[server]"
         ) from None
-    backend: StateBackend = getattr(loaded, name)(**arguments)
+
+
+def _built(module: str, name: str, **arguments: Any) -> StateBackend:
+    backend: StateBackend = getattr(imported(module), name)(**arguments)
     return backend
+
+
+def _not_one(scheme: str) -> ConfigError:
+    return ConfigError(f"state.url: got {scheme!r:.40} with something else; expected {_EXPECTED}")

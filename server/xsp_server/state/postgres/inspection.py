@@ -5,6 +5,7 @@ from typing import Any, Final
 from xsp_server.state import moves as rule
 from xsp_server.state.backend import Balance, Counter, Known, Movement
 from xsp_server.state.counters import inspect
+from xsp_server.state.ledger_sql import audit_sql
 from xsp_server.state.moves import BookState
 from xsp_server.state.postgres.connections import Connections
 from xsp_server.state.postgres.rows import counter_of, memory_of
@@ -62,26 +63,4 @@ class Inspection:
             return [tuple(row) for row in await connection.fetch(query, *arguments)]
 
 
-_AUDIT: Final = """
-WITH line AS (
-  SELECT book, counter, sum(counted)::bigint AS counted, sum(held)::bigint AS held
-  FROM movement WHERE $1::text IS NULL OR book = $1 GROUP BY book, counter
-), stored AS (
-  SELECT counter.book, counter.name AS counter, counted, held
-  FROM counter JOIN book ON book.name = counter.book AND book.ledger
-  WHERE window_kind IN ('until', 'forever') AND ($1::text IS NULL OR book = $1)
-), claim AS (
-  SELECT book, claim ->> 0 AS counter, sum((claim ->> 5)::bigint)::bigint AS claimed
-  FROM move, json_array_elements(claims::json) AS claim
-  WHERE hold = 'held' AND ($1::text IS NULL OR book = $1) GROUP BY 1, 2
-), known AS (
-  SELECT book, counter FROM line UNION SELECT book, counter FROM stored
-)
-SELECT book, counter, coalesce(line.counted, 0), coalesce(line.held, 0),
-  stored.counted, stored.held, coalesce(claimed, 0)
-FROM known
-LEFT JOIN line USING (book, counter)
-LEFT JOIN stored USING (book, counter)
-LEFT JOIN claim USING (book, counter)
-ORDER BY book, counter
-"""
+_AUDIT: Final = audit_sql("json_array_elements(claims::json)")

@@ -25,6 +25,7 @@ from xsp_server.state.backend import (
     Outcome,
 )
 from xsp_server.state.counters import CounterState, inspect
+from xsp_server.state.ledger_sql import audit_sql
 from xsp_server.state.moves import BookState, Cause, Claim, Hold, Memory
 from xsp_server.state.sqlite.garbage import Garbage
 from xsp_server.state.windows import NEVER, Window, WindowKind
@@ -105,7 +106,7 @@ class Books:
     def audit(self, book: str | None) -> list[Balance]:
         """See StateBackend.audit."""
         self.write()
-        return [Balance(*row) for row in self._connection.execute(_AUDIT, {"book": book})]
+        return [Balance(*row) for row in self._connection.execute(_AUDIT, {"1": book})]
 
     def write(self) -> None:
         """Writes what changed."""
@@ -302,29 +303,7 @@ _PUT_MOVEMENT: Final = "INSERT INTO movement VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, 
 
 _LEDGERED: Final = (WindowKind.UNTIL, WindowKind.FOREVER)
 
-_AUDIT: Final = """
-WITH line AS (
-  SELECT book, counter, sum(counted) AS counted, sum(held) AS held
-  FROM movement WHERE :book IS NULL OR book = :book GROUP BY book, counter
-), stored AS (
-  SELECT counter.book, counter.name AS counter, counted, held
-  FROM counter JOIN book ON book.name = counter.book AND book.ledger
-  WHERE window_kind IN ('until', 'forever') AND (:book IS NULL OR book = :book)
-), claim AS (
-  SELECT book, value ->> 0 AS counter, sum(value ->> 5) AS claimed
-  FROM move, json_each(claims)
-  WHERE hold = 'held' AND (:book IS NULL OR book = :book) GROUP BY 1, 2
-), known AS (
-  SELECT book, counter FROM line UNION SELECT book, counter FROM stored
-)
-SELECT book, counter, coalesce(line.counted, 0), coalesce(line.held, 0),
-  stored.counted, stored.held, coalesce(claimed, 0)
-FROM known
-LEFT JOIN line USING (book, counter)
-LEFT JOIN stored USING (book, counter)
-LEFT JOIN claim USING (book, counter)
-ORDER BY book, counter
-"""
+_AUDIT: Final = audit_sql("json_each(claims)")
 
 
 @lru_cache(maxsize=10_000)
