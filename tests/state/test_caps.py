@@ -217,8 +217,24 @@ async def test_a_pair_that_was_cut_off_passes_no_cap(calls):
     world.backend.come_back()
     assert await world.shown(candidate("a", both), home="h") == [False]
     world.clock.go(20_000)
-    await world.shown(candidate("a", both), home="h", request_id="r")
+    for _ in range(2):
+        assert await world.shown(candidate("a", both), home="h", request_id="r") == [True]
     told = await world.check(candidate("a", both), home="h")
+    assert [each.count for each in told[0].caps] == [1]
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+async def test_a_pair_that_was_cut_off_is_refused_when_another_took_its_place(calls):
+    world = World()
+    both = custom(1, subject=BOTH)
+    world.backend.leave_after(calls)
+    assert await world.shown(candidate("a", both), home="h", request_id="r") == [False]
+    world.backend.come_back()
+    world.clock.go(20_000)
+    assert await world.shown(candidate("a", both), home="other") == [True]
+    for _ in range(2):
+        assert await world.shown(candidate("a", both), home="h", request_id="r") == [False]
+    told = await world.check(candidate("a", both), home="other")
     assert [each.count for each in told[0].caps] == [1]
 
 

@@ -12,6 +12,8 @@ def check_int(name: str, number: int, least: int, greatest: int) -> None:
 
 def check_text(name: str, text: str, least: int, greatest: int) -> None:
     """Raises InvalidRequest unless it has so many bytes in UTF-8, and no NUL."""
+    if type(text) is str and text.isascii() and least <= len(text) <= greatest and "\0" not in text:
+        return  # nearly all
     if type(text) is not str or "\0" in text or not least <= _bytes_of(text) <= greatest:
         expected = f"text of {least} to {greatest} bytes in UTF-8, without NUL"
         raise InvalidRequest(Violation(name, f"got {text!r:.200}; expected {expected}"))

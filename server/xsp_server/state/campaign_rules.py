@@ -133,7 +133,8 @@ def caps_of(path: str, caps: Sequence[FrequencyCap]) -> tuple[CapRule, ...]:
     if len(caps) > MAX_CAPS:
         raise InvalidField(path, f"expected at most {MAX_CAPS}, got {len(caps)}")
     rules = [rule_of(path, cap, place) for place, cap in enumerate(caps)]
-    check_distinct(path, [rule.id for rule in rules], ".cap_id")
+    if len(rules) > 1:
+        check_distinct(path, [rule.id for rule in rules], ".cap_id")
     return tuple(rules)
 
 

@@ -1,6 +1,6 @@
 """Candidates: which caps hold for what might be shown, and which counters these count in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,8 +20,26 @@ from xsp_server.state.faults import InvalidField
 from xsp_server.state.messages import moment
 from xsp_server.state.windows import NEVER, Window
 
+# Values of enums by names of the module: reading one from its enum costs ten times as much.
 _USER: Final = CapSubject.CAP_SUBJECT_USER
 _HOUSEHOLD: Final = CapSubject.CAP_SUBJECT_HOUSEHOLD
+_CUSTOM: Final = CapScope.CAP_SCOPE_CUSTOM
+_CAMPAIGN: Final = CapScope.CAP_SCOPE_CAMPAIGN
+_CREATIVE: Final = CapScope.CAP_SCOPE_CREATIVE
+_POD: Final = CapScope.CAP_SCOPE_POD
+_ADVERTISER: Final = CapScope.CAP_SCOPE_ADVERTISER
+_ALLOWED: Final = CapDenial.CAP_DENIAL_UNSPECIFIED
+_NO_SUBJECT: Final = CapDenial.CAP_DENIAL_SUBJECT_MISSING
+_NO_SCOPE: Final = CapDenial.CAP_DENIAL_SCOPE_MISSING
+_LIMIT: Final = CapDenial.CAP_DENIAL_LIMIT
+_COOLDOWN: Final = CapDenial.CAP_DENIAL_COOLDOWN
+_BY_LIMIT: Final = Why.LIMIT.value
+_BY_COOLDOWN: Final = Why.COOLDOWN.value
+_BY_OVERFLOW: Final = Why.OVERFLOW.value
+
+Names = Mapping["CapSubject.ValueType", str]
+"""Names of the books of a subject, user before household."""
+
 _LONGEST_ID: Final = NAME_MAX - 16
 
 
@@ -53,6 +71,19 @@ def books_of(subject: Subject) -> list[tuple["CapSubject.ValueType", str, Book]]
     return books
 
 
+def names_of(subject: Subject) -> Names:
+    """The names of `books_of` a subject.
+
+    Raises:
+        InvalidField: an id is too long.
+    """
+    if not subject.household_id:
+        user_id = subject.user_id
+        if user_id.isascii() and "\0" not in user_id and 0 < len(user_id) <= _LONGEST_ID:
+            return {_USER: f"user/{user_id}"}  # nearly all
+    return {kind: book.name for kind, _, book in books_of(subject)}
+
+
 @dataclass(slots=True)
 class Asked:
     """One cap for one subject.
@@ -74,7 +105,7 @@ class Asked:
     campaign_id: str
     scope_value: str
     subject: "CapSubject.ValueType"
-    missing: "CapDenial.ValueType" = CapDenial.CAP_DENIAL_UNSPECIFIED
+    missing: "CapDenial.ValueType" = _ALLOWED
     counts: bool = True
     counter: str = ""
     window: Window | None = None
@@ -103,6 +134,12 @@ class Candidate:
         """Whether a cap denies since it can't be counted."""
         return any(each.missing for each in self.asked)
 
+    @property
+    def is_allowed(self) -> bool:
+        """Whether no cap denies, by what the store told."""
+        add = self.impressions
+        return not any(_denial_of(each, add) for each in self.asked)
+
     def entries(self, book: str, *, add: int | None = None, forced: bool = False) -> list[Entry]:
         """What it counts in a book: caps that share a counter as one entry, the strictest."""
         most = self.impressions if add is None else add
@@ -122,10 +159,14 @@ class Candidate:
 
     def take(self, book: str, outcome: Outcome) -> None:
         """Takes what the store told of the entries of a book."""
-        counters = dict.fromkeys(each.counter for each in self.books[book])
+        asked = self.books[book]
+        if len(asked) == 1 == len(outcome.numbers):
+            [asked[0].numbers], asked[0].at = outcome.numbers, outcome.at
+            return
+        counters = dict.fromkeys([each.counter for each in asked])
         # A first answer may be of caps that have changed since: what has no number has none.
         told = dict(zip(counters, outcome.numbers, strict=False))
-        for each in self.books[book]:
+        for each in asked:
             each.numbers = told.get(each.counter)
             each.at = outcome.at
 
@@ -138,6 +179,7 @@ def candidate_of(  # noqa: PLR0913 - all of them are facts of one request
     *,
     path: str,
     settings: Settings | None = None,
+    names: Names | None = None,
 ) -> Candidate:
     """Reads a candidate.
 
@@ -148,6 +190,7 @@ def candidate_of(  # noqa: PLR0913 - all of them are facts of one request
         now_ms: the time, for windows of the calendar.
         path: where it stands in the request.
         settings: the campaign where the candidate tells none.
+        names: `names_of` the subject, for who has many candidates. None: worked out here.
 
     Raises:
         InvalidRequest: a cap, or the number of impressions, can't be.
@@ -158,32 +201,29 @@ def candidate_of(  # noqa: PLR0913 - all of them are facts of one request
         raise InvalidField(f"{path}.impressions", f"expected 1 or more, got {impressions}")
     own = caps_of(f"{path}.caps", told.caps)
     kind = told.WhichOneof("campaign")
-    found = campaigns.of(
-        told.campaign_id if kind == "campaign_id" else None,
-        told.campaign_key if kind == "campaign_key" else None,
-    )
-    settings = found or settings
-    caps: list[tuple[CapRule, str, str]] = []
+    if kind is not None:
+        settings = campaigns.of(
+            told.campaign_id if kind == "campaign_id" else None,
+            told.campaign_key if kind == "campaign_key" else None,
+        )
+    asked: list[Asked] = []
     lineage = () if settings is None else campaigns.lineage(settings)
     for level in lineage:
-        caps += [(rule, level.id, level.id) for rule in level.caps]
-    caps += [(rule, "", "" if settings is None else settings.id) for rule in own]
-    asked = [
-        each
-        for rule, owner, campaign_id in caps
-        for each in _asked(rule, owner, _value(rule, campaign_id, told, settings), subject)
-    ]
+        for rule in level.caps:
+            asked += _asked(rule, level.id, _value(rule, level.id, told, settings), subject)
+    campaign_id = "" if settings is None else settings.id
+    for rule in own:
+        asked += _asked(rule, "", _value(rule, campaign_id, told, settings), subject)
     candidate = Candidate(told.candidate_id, impressions, asked)
-    names = {kind: book.name for kind, _, book in books_of(subject)}
+    names = names_of(subject) if names is None else names
     for each in asked:
         if each.counts:
             each.counter, each.window = each.rule.counter(
                 each.scope_value, subject.session_id, now_ms
             )
             candidate.books.setdefault(names[each.subject], []).append(each)
-    candidate.books = {
-        name: candidate.books[name] for name in names.values() if name in candidate.books
-    }
+    if len(candidate.books) > 1:
+        candidate.books = {name: candidate.books[name] for name in names.values()}
     return candidate
 
 
@@ -211,8 +251,7 @@ def status_of(each: Asked, impressions: int, *, after: bool) -> CapStatus:
     told.count = numbers.counted + numbers.held
     told.reserved = numbers.held
     told.max_overcount = numbers.overcount
-    add = 1 if after else impressions
-    told.denial = _denial(rule, numbers, each.at, add)
+    told.denial = _denial_of(each, 1 if after else impressions)
     if told.denial:
         frees_at = moment(_frees_at(rule, numbers, told.denial))
         if frees_at is not None:
@@ -247,21 +286,23 @@ def _freed(told: CapStatus) -> float:
     return told.frees_at.seconds * 1000 + told.frees_at.nanos // 1_000_000
 
 
-def _asked(rule: CapRule, owner: str, scope_value: str | None, subject: Subject) -> Iterator[Asked]:
+def _asked(rule: CapRule, owner: str, scope_value: str | None, subject: Subject) -> list[Asked]:
     """A cap for each of its subjects, with what is missing."""
+    asked = []
     for kind in rule.subjects:
         known = subject.user_id if kind == _USER else subject.household_id
         if rule.window.is_session and not subject.session_id:
             known = ""
-        missing = CapDenial.CAP_DENIAL_UNSPECIFIED
+        missing = _ALLOWED
         if not known:
-            missing = CapDenial.CAP_DENIAL_SUBJECT_MISSING
+            missing = _NO_SUBJECT
         elif scope_value is None:
-            missing = CapDenial.CAP_DENIAL_SCOPE_MISSING
+            missing = _NO_SCOPE
         counts = not missing
         if rule.allows_missing:
-            missing = CapDenial.CAP_DENIAL_UNSPECIFIED
-        yield Asked(rule, owner, scope_value or "", kind, missing, counts)
+            missing = _ALLOWED
+        asked.append(Asked(rule, owner, scope_value or "", kind, missing, counts))
+    return asked
 
 
 def _value(
@@ -269,16 +310,16 @@ def _value(
 ) -> str | None:
     """The value of a cap's scope; None: unknown."""
     scope = rule.scope
-    if scope == CapScope.CAP_SCOPE_CUSTOM:
+    if scope == _CUSTOM:
         return told.custom_scopes.get(rule.custom_scope, "")
-    if scope == CapScope.CAP_SCOPE_CAMPAIGN:
+    if scope == _CAMPAIGN:
         return campaign_id or None
-    if scope == CapScope.CAP_SCOPE_CREATIVE:
+    if scope == _CREATIVE:
         return told.creative_id or None
-    if scope == CapScope.CAP_SCOPE_POD:
+    if scope == _POD:
         return told.pod_id or None
     campaign = None if settings is None else settings.message
-    if scope == CapScope.CAP_SCOPE_ADVERTISER:
+    if scope == _ADVERTISER:
         return told.advertiser or (campaign and campaign.advertiser) or None
     key = told.campaign_key
     if told.WhichOneof("campaign") != "campaign_key" and campaign is not None:
@@ -287,21 +328,25 @@ def _value(
     return f"{told.bidder or key.bidder}/{seat}" if seat else None
 
 
-def _denial(rule: CapRule, numbers: Numbers, at: int, add: int) -> "CapDenial.ValueType":
+def _denial_of(each: Asked, add: int) -> "CapDenial.ValueType":
     """Why a cap denies; caps that share a counter are told apart by their own limits."""
+    numbers, rule = each.numbers, each.rule
+    if numbers is None:
+        return each.missing
+    why = numbers.why
+    if not why:
+        return _ALLOWED
     total = numbers.counted + numbers.held + add
-    if numbers.why & Why.OVERFLOW or (
-        numbers.why & Why.LIMIT and rule.limit is not None and total > rule.limit
-    ):
-        return CapDenial.CAP_DENIAL_LIMIT
-    rests = numbers.held or (numbers.last_at and at < numbers.last_at + rule.cooldown_ms)
-    if numbers.why & Why.COOLDOWN and rule.cooldown_ms and rests:
-        return CapDenial.CAP_DENIAL_COOLDOWN
-    return CapDenial.CAP_DENIAL_UNSPECIFIED
+    if why & _BY_OVERFLOW or (why & _BY_LIMIT and rule.limit is not None and total > rule.limit):
+        return _LIMIT
+    rests = numbers.held or (numbers.last_at and each.at < numbers.last_at + rule.cooldown_ms)
+    if why & _BY_COOLDOWN and rule.cooldown_ms and rests:
+        return _COOLDOWN
+    return _ALLOWED
 
 
 def _frees_at(rule: CapRule, numbers: Numbers, denial: "CapDenial.ValueType") -> int:
     """When it frees: of a session never, since its end is not known."""
-    if rule.window.is_session and denial == CapDenial.CAP_DENIAL_LIMIT:
+    if rule.window.is_session and denial == _LIMIT:
         return NEVER
     return numbers.frees_at

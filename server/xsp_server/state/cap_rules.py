@@ -31,6 +31,13 @@ from xsp_server.state.windows import Calendar, calendar
 MAX_TEXT: Final = 256
 """Longest name or value of a scope, in UTF-8 bytes."""
 
+RULES_REMEMBERED: Final = 10_000
+"""Caps that are remembered as they were read, as callers send the same ones again and again."""
+
+REMEMBERED_BYTES: Final = 1024
+"""Longest cap that is remembered."""
+
+_SESSION: Final = WindowUnit.WINDOW_UNIT_SESSION
 _LENGTHS: Final = {
     WindowUnit.WINDOW_UNIT_HOUR: HOUR_MS,
     WindowUnit.WINDOW_UNIT_DAY: DAY_MS,
@@ -53,6 +60,7 @@ class WindowRule:
         alignment: where it begins; never unspecified.
         zone_name: its time zone as told; empty: UTC.
         zone: its time zone.
+        fixed: the store's window, where it is always the same; None: a calendar's.
     """
 
     unit: "WindowUnit.ValueType"
@@ -60,22 +68,17 @@ class WindowRule:
     alignment: "WindowAlignment.ValueType"
     zone_name: str
     zone: ZoneInfo
+    fixed: windows.Window | None
 
     @property
     def is_session(self) -> bool:
         """Whether it is that of a session."""
-        return self.unit == WindowUnit.WINDOW_UNIT_SESSION
+        return self.unit == _SESSION
 
     def at(self, now_ms: int) -> tuple[windows.Window, int]:
         """The store's window, and its start where the name of the counter has it, else 0."""
-        if self.is_session:
-            return windows.refresh(DAY_MS), 0
-        if self.unit == WindowUnit.WINDOW_UNIT_LIFETIME:
-            return windows.FOREVER, 0
-        if self.alignment == WindowAlignment.WINDOW_ALIGNMENT_SLIDING:
-            return windows.sliding(self.length_ms), 0
-        if self.alignment == WindowAlignment.WINDOW_ALIGNMENT_FIRST:
-            return windows.first(self.length_ms), 0
+        if self.fixed is not None:
+            return self.fixed, 0
         if self.unit:
             start, end = calendar(_CALENDARS[self.unit], self.zone, now_ms)
         else:
@@ -98,6 +101,7 @@ class CapRule:
         cooldown_ms: 0: none.
         allows_missing: whether it lets pass what it can't count.
         fail_policy: as told.
+        name_parts: what the name of its counter has before and after the value of its scope.
     """
 
     id: str
@@ -109,6 +113,7 @@ class CapRule:
     cooldown_ms: int
     allows_missing: bool
     fail_policy: "FailPolicy.ValueType"
+    name_parts: tuple[str, str]
 
     def counter(self, scope_value: str, session_id: str, now_ms: int) -> tuple[str, windows.Window]:
         """Name and window of its counter.
@@ -116,23 +121,10 @@ class CapRule:
         Raises:
             InvalidField: the name would be too long.
         """
-        rule = self.window
-        window, start = rule.at(now_ms)
-        name = json.dumps(
-            [
-                self.scope,
-                self.custom_scope,
-                scope_value,
-                rule.unit,
-                rule.length_ms,
-                rule.alignment,
-                rule.zone_name,
-                session_id if rule.is_session else "",
-                start,
-            ],
-            ensure_ascii=False,
-            separators=(",", ":"),
-        )
+        window, start = self.window.at(now_ms)
+        before, after = self.name_parts
+        session = _json(session_id if self.window.is_session else "")
+        name = f"{before}{_json(scope_value)}{after}{session},{start}]"
         if len(name.encode()) > NAME_MAX:
             expected = f"expected at most {MAX_TEXT} bytes for each of scope value and session"
             raise InvalidField(self.id, f"{expected}, got {len(name)} characters in all")
@@ -171,9 +163,30 @@ def duration(ms: int) -> Duration:
 def rule_of(path: str, cap: FrequencyCap, place: int) -> CapRule:
     """Checks a cap, and reads it.
 
+    Args:
+        path: of the list that it stands in.
+        cap: as it came.
+        place: in the list.
+
     Raises:
         InvalidRequest: a field has a value that it can't have.
     """
+    key = cap.SerializeToString(), place
+    rule = _remembered.get(key)
+    if rule is None:
+        rule = _checked(f"{path}[{place}]", cap, place)
+        if len(_remembered) >= RULES_REMEMBERED:
+            _remembered.clear()
+        if len(key[0]) <= REMEMBERED_BYTES:
+            _remembered[key] = rule
+    return rule
+
+
+_remembered: Final[dict[tuple[bytes, int], CapRule]] = {}
+
+
+def _checked(path: str, cap: FrequencyCap, place: int) -> CapRule:
+    """As `rule_of`, of a cap that is not remembered."""
     limit = cap.limit if cap.HasField("limit") else None
     cooldown_ms = _length(f"{path}.cooldown", cap.cooldown, 0) if cap.HasField("cooldown") else 0
     if limit is None and not cooldown_ms:
@@ -195,17 +208,31 @@ def rule_of(path: str, cap: FrequencyCap, place: int) -> CapRule:
         raise InvalidField(
             f"{path}.custom_scope", f"{expected} with this scope, got {cap.custom_scope!r:.80}"
         )
+    window = window_rule(f"{path}.window", cap.window if cap.HasField("window") else _HOUR)
     return CapRule(
         id=cap.cap_id or f"caps[{place}]",
         scope=scope,
         custom_scope=cap.custom_scope,
         subjects=_SUBJECTS[cap.subject],
         limit=limit,
-        window=window_rule(f"{path}.window", cap.window if cap.HasField("window") else _HOUR),
+        window=window,
         cooldown_ms=cooldown_ms,
         allows_missing=cap.missing_policy == MissingPolicy.MISSING_POLICY_ALLOW,
         fail_policy=cap.fail_policy,
+        name_parts=_name_parts(scope, cap.custom_scope, window),
     )
+
+
+def _name_parts(
+    scope: "CapScope.ValueType", custom_scope: str, window: WindowRule
+) -> tuple[str, str]:
+    """What the name of a counter has before and after the value of the scope."""
+    before = f"[{scope},{_json(custom_scope)},"
+    zone_name = _json(window.zone_name)
+    return before, f",{window.unit},{window.length_ms},{window.alignment},{zone_name},"
+
+
+_json: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def window_rule(path: str, window: Window) -> WindowRule:
@@ -235,7 +262,23 @@ def window_rule(path: str, window: Window) -> WindowRule:
         alignment=alignment,
         zone_name=window.time_zone,
         zone=zone_of(f"{path}.time_zone", window.time_zone),
+        fixed=_fixed(unit, alignment, length),
     )
+
+
+def _fixed(
+    unit: "WindowUnit.ValueType", alignment: "WindowAlignment.ValueType", length_ms: int
+) -> windows.Window | None:
+    """The store's window, where it is always the same."""
+    if unit == _SESSION:
+        return windows.refresh(DAY_MS)
+    if unit == WindowUnit.WINDOW_UNIT_LIFETIME:
+        return windows.FOREVER
+    if alignment == WindowAlignment.WINDOW_ALIGNMENT_SLIDING:
+        return windows.sliding(length_ms)
+    if alignment == WindowAlignment.WINDOW_ALIGNMENT_FIRST:
+        return windows.first(length_ms)
+    return None
 
 
 _HOUR: Final = Window(unit=WindowUnit.WINDOW_UNIT_HOUR)

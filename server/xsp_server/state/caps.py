@@ -45,6 +45,7 @@ from xsp_server.state.candidates import (
     books_of,
     candidate_of,
     denied_by,
+    names_of,
     one_each,
     status_of,
 )
@@ -73,6 +74,26 @@ STEP_MS: Final = 10_000
 """How long an impression may be under way between two books."""
 
 _Counting = pb.CheckAndIncrementFrequencyRequest | pb.RecordFrequencyRequest
+
+
+class _Call:
+    """A request that counts, as far as its moves have to know it.
+
+    Attributes:
+        request_id: what the client calls it. Empty: it can't be repeated.
+        prefix: what the ids of its moves begin with.
+        content: the digest of all that it says.
+    """
+
+    __slots__ = ("content", "prefix", "request_id")
+
+    def __init__(self, request: _Counting) -> None:
+        self.request_id = request.request_id
+        self.prefix = self.content = ""
+        if self.request_id:
+            self.prefix = f"{type(request).__name__[:5]}/{self.request_id}/"
+            self.content = digest(request.SerializeToString(deterministic=True))
+
 
 Item = FrequencyResult | tuple[str, XspError]
 """A candidate's result, or its id and why it alone failed."""
@@ -116,7 +137,7 @@ class Caps:
         candidates = [each for each in items if isinstance(each, Candidate)]
         if failure is None:
             try:
-                await self._look(candidates)
+                await self.look(candidates)
             except StoreAway as away_now:
                 failure = away_now
         return self._told(
@@ -143,9 +164,9 @@ class Caps:
         counted: list[bool] = []
         if failure is None:
             try:
-                counted = await self._count(request, candidates)
+                counted = await self._count(_Call(request), candidates)
                 if request.include_caps:
-                    await self._look([each for each in candidates if each.is_missing])
+                    await self.look([each for each in candidates if each.is_missing])
             except StoreAway as away_now:
                 failure = away_now
         replayed = bool(counted) and all(counted)
@@ -170,8 +191,9 @@ class Caps:
         if failure is not None:
             raise failure
         candidates = [each for each in items if isinstance(each, Candidate)]
+        call = _Call(request)
         replays = await asyncio.gather(
-            *(self._count_in(request, book, candidates, forced=True) for book in _books(candidates))
+            *(self._count_in(call, book, candidates, forced=True) for book in _books(candidates))
         )
         replayed = bool(replays) and all(each for of_book in replays for each in of_book)
         told = self._told(
@@ -236,6 +258,9 @@ class Caps:
 
     def judged(self, candidate: Candidate, *, wrote: bool, include_caps: bool) -> FrequencyResult:
         """What the store decided of a candidate, from the numbers that it told."""
+        if candidate.is_allowed and not include_caps:
+            basis = stored(self._backend, wrote=wrote and bool(candidate.books))
+            return FrequencyResult(candidate_id=candidate.id, allowed=True, basis=basis)
         told = [status_of(each, candidate.impressions, after=False) for each in candidate.asked]
         denier = denied_by(told)
         return FrequencyResult(
@@ -298,22 +323,23 @@ class Caps:
         request: pb.CheckFrequencyRequest | _Counting,
     ) -> tuple[StoreAway | None, list[Candidate | tuple[str, XspError]]]:
         """The candidates, each read or failed; and whether the store is away."""
-        check_number("candidates", len(request.candidates), MAX_CANDIDATES)
-        ids = [each.candidate_id for each in request.candidates]
-        for place, id_ in enumerate(ids):
-            if not id_:
-                raise MissingField(f"candidates[{place}].candidate_id", "a name of its own")
+        asking = list(request.candidates)
+        check_number("candidates", len(asking), MAX_CANDIDATES)
+        ids = [each.candidate_id for each in asking]
+        if "" in ids:
+            raise MissingField(f"candidates[{ids.index('')}].candidate_id", "a name of its own")
         check_distinct("candidates", ids, ".candidate_id")
-        books_of(request.subject)
-        needs = any(each.WhichOneof("campaign") for each in request.candidates)
+        subject = request.subject
+        names = names_of(subject)
+        needs = any(each.WhichOneof("campaign") for each in asking)
         failure = await self._campaigns.freshen() if needs else None
         now_ms = self._clock()
         items: list[Candidate | tuple[str, XspError]] = []
-        for place, each in enumerate(request.candidates):
+        for place, each in enumerate(asking):
             path = f"candidates[{place}]"
             try:
                 items.append(
-                    candidate_of(each, request.subject, self._campaigns, now_ms, path=path)
+                    candidate_of(each, subject, self._campaigns, now_ms, path=path, names=names)
                 )
             except InvalidRequest:
                 raise
@@ -321,8 +347,12 @@ class Caps:
                 items.append((each.candidate_id, error))
         return failure, items
 
-    async def _look(self, candidates: Sequence[Candidate]) -> None:
-        """Judges candidates, each as if it alone were shown; one round trip."""
+    async def look(self, candidates: Sequence[Candidate]) -> None:
+        """Judges candidates, each as if it alone were shown, in one round trip; counts nothing.
+
+        Raises:
+            StoreAway: the store can't be reached.
+        """
 
         async def look(book: str) -> None:
             here = [each for each in candidates if book in each.books]
@@ -333,9 +363,7 @@ class Caps:
 
         await asyncio.gather(*(look(book) for book in _books(candidates)))
 
-    async def _count(
-        self, request: pb.CheckAndIncrementFrequencyRequest, candidates: Sequence[Candidate]
-    ) -> list[bool]:
+    async def _count(self, call: _Call, candidates: Sequence[Candidate]) -> list[bool]:
         """Counts what is allowed; of each candidate that was counted or refused, if it is a replay.
 
         Where every candidate needs the same one book, all of them are one step of the store.
@@ -343,19 +371,19 @@ class Caps:
         asking = [each for each in candidates if each.books and not each.is_missing]
         books = _books(asking)
         if len(books) == 1:
-            return await self._count_in(request, books[0], asking, forced=False)
+            return await self._count_in(call, books[0], asking, forced=False)
         replays: list[bool] = []
         for each in asking:  # one after the other, so that each sees what those before it counted
             if len(each.books) == 1:
                 [book] = each.books
-                replays += await self._count_in(request, book, [each], forced=False)
+                replays += await self._count_in(call, book, [each], forced=False)
             else:
-                replays.append(await self._count_in_both(request, each))
+                replays.append(await self._count_in_both(call, each))
         return replays
 
     async def _count_in(
         self,
-        request: _Counting,
+        call: _Call,
         book: str,
         candidates: Sequence[Candidate],
         *,
@@ -364,56 +392,50 @@ class Caps:
         """Counts candidates in one book; of each, whether it is a replay."""
         here = [each for each in candidates if book in each.books]
         moves = [
-            self._move(request, each, Kind.COUNT, tuple(each.entries(book, forced=forced)))
+            self._move(call, each, Kind.COUNT, tuple(each.entries(book, forced=forced)))
             for each in here
         ]
         outcomes = await self._backend.apply(Book(book), moves, self._clock())
         for each, outcome in zip(here, outcomes, strict=True):
-            _check_reused(request, each, outcome)
+            _check_reused(call, each, outcome)
             each.take(book, outcome)
         return [outcome.replayed for outcome in outcomes]
 
-    async def _count_in_both(
-        self, request: pb.CheckAndIncrementFrequencyRequest, candidate: Candidate
-    ) -> bool:
-        """Counts a candidate in two books: a hold in the first, confirmed after the second."""
-        if not request.request_id:
+    async def _count_in_both(self, call: _Call, candidate: Candidate) -> bool:
+        """Counts a candidate in two books: a hold in the first, confirmed after the second.
+
+        One that was cut off is completed by the same call again. Was it so long that the hold is
+        over, the first book judges anew: if it refuses, what the second has counted stays, which
+        is never too little.
+        """
+        if not call.request_id:
             raise MissingField("request_id", "an id, since caps of user and household are asked")
         first, second = candidate.books
         now_ms = self._clock()
         entries = tuple(candidate.entries(first))
-        hold = self._move(request, candidate, Kind.HOLD, entries, expires_at=now_ms + STEP_MS)
-        held = await self._do(request, candidate, first, hold)
+        hold = self._move(call, candidate, Kind.HOLD, entries, expires_at=now_ms + STEP_MS)
+        held = await self._do(call, candidate, first, hold)
         if held.status is Status.REFUSED:
             candidate.take(second, await self._judge(candidate, second))
             return held.replayed
-        count = self._move(request, candidate, Kind.COUNT, tuple(candidate.entries(second)))
-        counted = await self._do(request, candidate, second, count)
+        count = self._move(call, candidate, Kind.COUNT, tuple(candidate.entries(second)))
+        counted = await self._do(call, candidate, second, count)
         if counted.status is Status.REFUSED:
             back = Move(Kind.RELEASE, of=hold.id)
             await self._backend.apply(Book(first), [back], self._clock())
             candidate.take(first, await self._judge(candidate, first))
             return counted.replayed
+        # A hold that expired meanwhile is judged anew: somebody else may have taken its place.
         confirm = Move(
-            Kind.COMMIT,
-            id=f"{hold.id}/ok",
-            keep_ms=self._keep_ms,
-            of=hold.id,
-            late=tuple(candidate.entries(first, forced=True)),
+            Kind.COMMIT, id=f"{hold.id}/ok", keep_ms=self._keep_ms, of=hold.id, late=entries
         )
-        await self._do(request, candidate, first, confirm)
+        await self._do(call, candidate, first, confirm)
         return counted.replayed
 
-    async def _do(
-        self,
-        request: pb.CheckAndIncrementFrequencyRequest,
-        candidate: Candidate,
-        book: str,
-        move: Move,
-    ) -> Outcome:
+    async def _do(self, call: _Call, candidate: Candidate, book: str, move: Move) -> Outcome:
         """One move of a candidate, which takes what it tells."""
         [outcome] = await self._backend.apply(Book(book), [move], self._clock())
-        _check_reused(request, candidate, outcome)
+        _check_reused(call, candidate, outcome)
         candidate.take(book, outcome)
         return outcome
 
@@ -425,20 +447,20 @@ class Caps:
 
     def _move(
         self,
-        request: _Counting,
+        call: _Call,
         candidate: Candidate,
         kind: Kind,
         entries: tuple[Entry, ...],
         expires_at: int = 0,
     ) -> Move:
         """A move that the same candidate of the same request repeats."""
-        if not request.request_id:
+        if not call.request_id:
             return Move(kind, entries)
         return Move(
             kind,
             entries,
-            id=f"{type(request).__name__[:5]}/{request.request_id}/{digest(candidate.id)}",
-            content=digest(request.SerializeToString(deterministic=True)),
+            id=f"{call.prefix}{digest(candidate.id)}",
+            content=call.content,
             keep_ms=self._keep_ms,
             expires_at=expires_at,
         )
@@ -546,10 +568,10 @@ def _books(candidates: Sequence[Candidate]) -> list[str]:
     return sorted({book for each in candidates for book in each.books}, reverse=True)
 
 
-def _check_reused(request: _Counting, candidate: Candidate, outcome: Outcome) -> None:
+def _check_reused(call: _Call, candidate: Candidate, outcome: Outcome) -> None:
     if outcome.status is Status.REUSED:
         raise RequestIdReused(
-            f"request_id {request.request_id!r} came before with other content, for candidate "
+            f"request_id {call.request_id!r} came before with other content, for candidate "
             f"{candidate.id!r}; expected an id of its own for other content"
         )
 

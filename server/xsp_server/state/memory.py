@@ -25,6 +25,7 @@ from xsp_server.state.backend import (
 )
 from xsp_server.state.counters import inspect
 from xsp_server.state.moves import BookState
+from xsp_server.state.windows import NEVER
 
 SLOT_MS: Final = 4096
 """What is to be forgotten in the same four seconds is looked at together."""
@@ -56,11 +57,11 @@ class InMemoryBackend(StateBackend):
             state = self._books[book.name] = BookState()
             self._agenda.add(now_ms + BOOK_CHECK_MS, book.name, "")
         outcomes = rule.apply(state, moves, now_ms)
-        for move, outcome in zip(moves, outcomes, strict=True):
-            if move.id and not outcome.replayed:
+        for place, move in enumerate(moves):
+            if move.id and not outcomes[place].replayed:
                 known_until = max(now_ms, move.expires_at) + move.keep_ms
                 self._agenda.add(known_until + SLACK_MS, book.name, move.id)
-        if self._agenda.is_due(now_ms):
+        if self._agenda.next_at <= now_ms:
             self._forget(now_ms, 2 * len(moves) + 8)
         return outcomes
 
@@ -174,9 +175,11 @@ class InMemoryBackend(StateBackend):
 class _Agenda:
     """What is to be looked at, in slots of time: (book, id of a move), or (book, "")."""
 
-    __slots__ = ("_order", "_slots")
+    __slots__ = ("_order", "_slots", "next_at")
 
     def __init__(self) -> None:
+        self.next_at: int = NEVER
+        """When the first line is due."""
         self._slots: dict[int, list[tuple[str, str]]] = {}
         self._order: list[int] = []
 
@@ -187,22 +190,20 @@ class _Agenda:
         if lines is None:
             lines = self._slots[slot] = []
             heappush(self._order, slot)
+            self.next_at = self._order[0] * SLOT_MS
         lines.append((book, id_))
-
-    def is_due(self, now_ms: int) -> bool:
-        """Whether a line is due."""
-        return bool(self._order) and self._order[0] * SLOT_MS <= now_ms
 
     def take(self, now_ms: int, most: int) -> list[tuple[str, str]]:
         """Takes lines that are due, so many at most."""
         taken: list[tuple[str, str]] = []
-        while len(taken) < most and self.is_due(now_ms):
+        while len(taken) < most and self.next_at <= now_ms:
             lines = self._slots[self._order[0]]
             keep = max(len(lines) - most + len(taken), 0)
             taken += lines[keep:]
             del lines[keep:]
             if not lines:
                 del self._slots[heappop(self._order)]
+                self.next_at = self._order[0] * SLOT_MS if self._order else NEVER
         return taken
 
 

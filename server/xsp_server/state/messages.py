@@ -152,12 +152,11 @@ def zone_of(path: str, name: str) -> ZoneInfo:
 
 def digest(*parts: bytes | str) -> str:
     """A short name of some content."""
-    hashed = blake2b(digest_size=16)
+    pieces: list[bytes] = []
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
-        hashed.update(len(data).to_bytes(8, "big"))
-        hashed.update(data)
-    return hashed.hexdigest()
+        pieces += (len(data).to_bytes(8, "big"), data)
+    return blake2b(b"".join(pieces), digest_size=16).hexdigest()
 
 
 def packed(message: Message) -> str:

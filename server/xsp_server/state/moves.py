@@ -5,8 +5,9 @@ process stand on it, and the tests compare the others with it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Final, Protocol
 
 from xsp_server.state.backend import (
@@ -69,15 +70,52 @@ class Hold:
     resolution: str = ""
 
 
-@dataclass(slots=True)
 class Memory:
-    """What a book knows of one move. `known_until` of an open hold is NEVER."""
+    """What a book knows of one move. `known_until` of an open hold is NEVER.
 
-    kind: Kind
-    content: str
-    outcome: Outcome
-    known_until: int
-    hold: Hold | None = None
+    The outcome is kept as one flat tuple of numbers: memories are by far the most objects there
+    are, and the garbage collector does not look at such tuples again and again.
+    """
+
+    __slots__ = ("_numbers", "_status", "content", "hold", "kind", "known_until")
+
+    def __init__(
+        self,
+        kind: Kind,
+        content: str,
+        outcome: Outcome,
+        known_until: int,
+        hold: Hold | None = None,
+    ) -> None:
+        """Takes the outcome of one that was applied or refused."""
+        self.kind = kind
+        self.content = content
+        self.known_until = known_until
+        self.hold = hold
+        self._status = outcome.status
+        flat = [outcome.at, outcome.sequence]
+        for each in outcome.numbers:
+            flat += _FLAT(each)
+        self._numbers = tuple(flat)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The first outcome."""
+        return self._told(replayed=False)
+
+    def replay(self) -> Outcome:
+        """The first outcome, as it is told again."""
+        return self._told(replayed=True)
+
+    def _told(self, *, replayed: bool) -> Outcome:
+        at, sequence, *flat = self._numbers
+        size = len(_FIELDS)
+        told = [Numbers(*flat[start : start + size]) for start in range(0, len(flat), size)]
+        return Outcome(self._status, at, sequence, tuple(told), replayed=replayed)
+
+
+_FIELDS: Final = [each.name for each in fields(Numbers)]
+_FLAT: Final[Callable[[Numbers], tuple[int, ...]]] = attrgetter(*_FIELDS)
 
 
 @dataclass(slots=True)
@@ -131,7 +169,7 @@ def find(book: BookState, id_: str, now_ms: int) -> Known | None:
     memory = book.known.get(id_)
     if memory is None or memory.known_until <= now_ms:
         return None
-    outcome = _replayed(memory.outcome)
+    outcome = memory.replay()
     hold = memory.hold
     if hold is None:
         return Known(id_, memory.kind, memory.content, outcome)
@@ -175,8 +213,10 @@ class _Step:
 
     def do(self, move: Move) -> Outcome:
         """Does one move, or repeats what became of it."""
-        if not move.id or move.kind is CHECK:
+        if not move.id:
             return self.act(move)
+        if move.kind is CHECK:
+            return self.check(move)
         memory = self.known(move.id)
         if memory is None:
             outcome = self.act(move)
@@ -184,7 +224,7 @@ class _Step:
                 self.remember(move, outcome)
             return outcome
         if memory.kind is move.kind and memory.content == move.content:
-            return _replayed(memory.outcome)
+            return memory.replay()
         return self.outcome(Status.REUSED, content=memory.content)
 
     def act(self, move: Move) -> Outcome:
@@ -252,18 +292,23 @@ class _Step:
 
     def count_all(self, move: Move, entries: Sequence[Entry], status: Status) -> Outcome:
         """Counts all entries or none."""
+        book, now_ms, journal = self.book, self.now_ms, self.journal
         asked = self.look(entries)
-        refused = self.refused(asked)
-        if refused is not None:
-            return refused
+        for entry, counter, counted in asked:
+            if refusal(counter, counted, entry, now_ms):
+                return self.refusal_of(asked)
         self.change()
-        cause = (move.kind, move.id)
+        counters, told = book.counters, []
         for entry, counter, counted in asked:
             if entry.add:
                 before = counter.counted
-                count(counter, counted, entry.add, entry.cooldown_ms, self.now_ms)
-                self.changed(entry.counter, counter, cause, counter.counted - before, 0)
-        return self.told(status, asked)
+                count(counter, counted, entry.add, entry.cooldown_ms, now_ms)
+                counters[entry.counter] = counter
+                if journal:
+                    added = counter.counted - before
+                    journal.counter(entry.counter, counter, (move.kind, move.id), added, 0)
+            told.append(self.one_more(entry, counter) if entry.forced else numbers(counter, now_ms))
+        return Outcome(status, now_ms, book.sequence, tuple(told))
 
     def settle(self, move: Move, claimed: Hold) -> Outcome:
         """Commits a hold that is held."""
@@ -297,9 +342,12 @@ class _Step:
         asked = []
         for entry in entries:
             counter = counters.get(entry.counter)
-            if counter is None or gone(counter, now_ms):
-                counter = CounterState(entry.window)
-            asked.append((entry, counter, current(counter, now_ms)))
+            if counter is not None and counter.steps is None and now_ms < counter.ends_at:
+                asked.append((entry, counter, counter.counted))  # nearly all
+            elif counter is None or gone(counter, now_ms):
+                asked.append((entry, CounterState(entry.window), 0))
+            else:
+                asked.append((entry, counter, current(counter, now_ms)))
         return asked
 
     def refused(self, asked: "list[_Asked]") -> Outcome | None:
@@ -307,10 +355,12 @@ class _Step:
         now_ms = self.now_ms
         for entry, counter, counted in asked:
             if refusal(counter, counted, entry, now_ms):
-                break
-        else:
-            return None
-        told = []
+                return self.refusal_of(asked)
+        return None
+
+    def refusal_of(self, asked: "list[_Asked]") -> Outcome:
+        """The refusal: how all entries stand where one is refused."""
+        now_ms, told = self.now_ms, []
         for entry, counter, counted in asked:
             why = refusal(counter, counted, entry, now_ms)
             told.append(numbers(counter, now_ms, frees_at(counter, entry, why, now_ms), why))
@@ -415,8 +465,9 @@ class _Step:
 
     def change(self, at: int | None = None) -> None:
         """Numbers one change of the book."""
-        moment = self.now_ms if at is None else at
-        self.book.sequence = max(self.book.sequence + 1, moment * 1000)
+        least = (self.now_ms if at is None else at) * 1000
+        following = self.book.sequence + 1
+        self.book.sequence = max(least, following)
 
     def changed(
         self, name: str, counter: CounterState, cause: Cause, counted: int, held: int
@@ -481,10 +532,6 @@ _RESOLVED: Final = {
     HoldState.RELEASED: Status.RELEASED,
     HoldState.EXPIRED: Status.EXPIRED,
 }
-
-
-def _replayed(outcome: Outcome) -> Outcome:
-    return replace(outcome, replayed=True)
 
 
 def _is_open(memory: Memory, expires_at: int) -> bool:

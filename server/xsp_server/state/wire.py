@@ -50,7 +50,12 @@ def outcome_to_json(outcome: Outcome) -> str:
 
 def outcome_from_json(text: str | bytes, *, replayed: bool = False) -> Outcome:
     """An outcome from its text."""
-    status, at, sequence, numbers, content = orjson.loads(text)
+    return outcome_from_wire(orjson.loads(text), replayed=replayed)
+
+
+def outcome_from_wire(item: list[Any], *, replayed: bool = False) -> Outcome:
+    """An outcome from its list."""
+    status, at, sequence, numbers, content = item
     return Outcome(
         _STATUSES[status],
         at,

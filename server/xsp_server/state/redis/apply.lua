@@ -1,10 +1,12 @@
--- Moves of counters in one book, as the text of backend.py rules; one call is one atomic step.
+-- Moves of counters in books, as the text of backend.py rules. It does a list of calls, each of
+-- one book and each as if it came alone: to define all that stands below costs as much as a call.
 --
--- KEYS     of the book :c, :h, :d, then what is known of each id that the moves name, each once
--- ARGV[1]  now_ms of the call
--- ARGV[2]  the moves, as wire.py writes them
--- ARGV[3]  the ids that the keys from KEYS[4] on are of, as a JSON list
--- Returns one text for each move: "1" where it is replayed, else "0", then the outcome.
+-- KEYS     of each call its book's :c, :h, :d, then what is known of each id that its moves name,
+--          each once
+-- ARGV[1]  the calls, as a JSON list of [now_ms, moves as wire.py writes them, ids in the order of
+--          their keys]
+-- Returns a JSON list with one for each call: a list with [1 where it is replayed, else 0, outcome]
+-- for each move, or the text of an error, which is that of this call alone.
 --
 -- Keys of a book; its hash tag keeps them in one slot. Each that is touched is told in KEYS: a
 -- server that a slot is leaving can then refuse the call before anything is done.
@@ -20,13 +22,12 @@ local floor, max, min = math.floor, math.max, math.min
 local format, sub = string.format, string.sub
 local call, concat, pack, unpacked = redis.call, table.concat, struct.pack, struct.unpack
 
-local now = tonumber(ARGV[1])
-local COUNTERS, HOLDS, DUE = KEYS[1], KEYS[2], KEYS[3]
-local KEY_OF = {}
-for i, id in ipairs(cjson.decode(ARGV[3])) do
-  KEY_OF[id] = KEYS[i + 3]
-end
 local CHUNK = 2000 -- arguments of one command: Lua's stack ends at about 8000
+
+-- The call: its time, the keys of its book and, by its id, of each move.
+
+local now, now_text = 0, '0'
+local COUNTERS, HOLDS, DUE, KEY_OF = '', '', '', {}
 
 -- Amounts: two halves of nine digits, as a number of Lua is exact to 2^53 only. The lower half is
 -- never below 0; a negative amount has a negative upper half. They are never changed in place.
@@ -292,7 +293,20 @@ end
 local seen, dirty, dropped = {}, {}, {}
 local sequence, next_due, forget_at, collect_at = 0, 0, 0, 0
 local changed, holds_added = false, false
-local needed_until = now
+local needed_until = 0
+
+-- A call begins, whose keys are those from `first` on.
+local function begin(now_ms, ids, first)
+  now, now_text = now_ms, format('%d', now_ms)
+  COUNTERS, HOLDS, DUE, KEY_OF = KEYS[first], KEYS[first + 1], KEYS[first + 2], {}
+  for i, id in ipairs(ids) do
+    KEY_OF[id] = KEYS[first + 2 + i]
+  end
+  seen, dirty, dropped = {}, {}, {}
+  sequence, next_due, forget_at, collect_at = 0, 0, 0, 0
+  changed, holds_added = false, false
+  needed_until = now
+end
 
 local function prefetch(moves)
   local names, wanted = {''}, {}
@@ -484,7 +498,7 @@ local function hold_kinds()
   -- Ends a hold by a move.
   local function resolve(id, state, resolution, keep_ms)
     unlisted(id)
-    call('HSET', KEY_OF[id], 'state', state, 'resolved', ARGV[1], 'resolution', resolution,
+    call('HSET', KEY_OF[id], 'state', state, 'resolved', now_text, 'resolution', resolution,
       'until', format('%d', now + keep_ms))
     call('PEXPIRE', KEY_OF[id], format('%d', keep_ms + SLACK_MS))
   end
@@ -673,7 +687,7 @@ local function expire_due()
   if next_due > now then
     return
   end
-  local due = call('ZRANGEBYSCORE', DUE, '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', 0, DUE_AT_ONCE)
+  local due = call('ZRANGEBYSCORE', DUE, '-inf', now_text, 'WITHSCORES', 'LIMIT', 0, DUE_AT_ONCE)
   for i = 1, #due, 2 do
     with_holds().expire(due[i], tonumber(due[i + 1]))
   end
@@ -722,20 +736,20 @@ end
 local function done(move)
   local kind, id = move[1], move[2]
   if id == '' or kind == 'check' then
-    return '0' .. act(move)
+    return (act(move)), 0
   end
   local known = known_of(id)
   if known and known.kind == kind and known.content == move[3] then
-    return '1' .. known.outcome
+    return known.outcome, 1
   end
   if known then
-    return '0' .. outcome('reused', nil, known.content)
+    return outcome('reused', nil, known.content), 0
   end
   local text, status = act(move)
   if KEPT[status] then
     remember(move, text, status)
   end
-  return '0' .. text
+  return text, 0
 end
 
 -- The end: what changed is written, what can't be seen any more is forgotten.
@@ -797,18 +811,32 @@ local function set_end()
   end
 end
 
-local moves = cjson.decode(ARGV[2])
-prefetch(moves)
-expire_due()
-local told = {}
-for i, move in ipairs(moves) do
-  told[i] = done(move)
-end
-if changed then
-  save()
-  if now >= collect_at then
-    collect()
+local function answer(now_ms, moves, ids, first)
+  begin(now_ms, ids, first)
+  prefetch(moves)
+  expire_due()
+  local told = {}
+  for i, move in ipairs(moves) do
+    local text, replayed = done(move)
+    told[i] = '[' .. replayed .. ',' .. text .. ']'
   end
-  set_end()
+  if changed then
+    save()
+    if now >= collect_at then
+      collect()
+    end
+    set_end()
+  end
+  return '[' .. concat(told, ',') .. ']'
 end
-return told
+
+local answers, first = {}, 1
+for i, asked in ipairs(cjson.decode(ARGV[1])) do
+  local is_done, text = pcall(answer, asked[1], asked[2], asked[3], first)
+  if not is_done then
+    text = cjson.encode(type(text) == 'table' and text.err or tostring(text))
+  end
+  answers[i] = text
+  first = first + 3 + #asked[3]
+end
+return '[' .. concat(answers, ',') .. ']'

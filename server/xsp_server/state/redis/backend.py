@@ -31,9 +31,10 @@ from xsp_server.state.backend import (
 )
 from xsp_server.state.redis.books import counter_of, key_of, known_of
 from xsp_server.state.redis.cluster import LANES, Address, Cluster, OneServer, Store
+from xsp_server.state.redis.eviction import Eviction
 from xsp_server.state.redis.link import Link, Request, Settings
 from xsp_server.state.redis.scripts import APPLY, CAMPAIGNS, FIND, Command
-from xsp_server.state.wire import move_to_wire, outcome_from_json
+from xsp_server.state.wire import move_to_wire, outcome_from_wire
 
 SCHEMES: Final = ("redis", "rediss", "redis+cluster")
 
@@ -44,10 +45,12 @@ class RedisBackend(StateBackend):
     """State in Redis or Valkey: `redis://`, `rediss://` (TLS) or `redis+cluster://`.
 
     Every book is one hash slot, and every call on it one script. Calls of one tick travel as one
-    pipeline to each server. A call that fails for a lost connection is sent again, once, if each
-    of its moves has an id or is a CHECK.
+    pipeline to each server; where all slots are on one server many calls share one script. A call
+    that fails for a lost connection is sent again, once, if each of its moves has an id or is a
+    CHECK.
 
-    The server must not evict keys (`maxmemory-policy noeviction`), or it forgets what was counted.
+    The server must not evict keys (`maxmemory-policy noeviction`), or it forgets what was counted:
+    `ping` refuses one that would.
     """
 
     keeps_ledger = False
@@ -60,7 +63,7 @@ class RedisBackend(StateBackend):
         Args:
             redis_url: `scheme://user:password@host:port/database`, or for a cluster any of its
                 servers: `redis+cluster://host:port,host:port`. `ssl_...` options of redis-py as
-                the query.
+                the query, and `replicas=1`, which goes before the argument.
             namespace: what all keys begin with, so that others may share the server.
             timeout: seconds for connecting, and for one pipeline; a call fails after about twice
                 this at most.
@@ -76,7 +79,9 @@ class RedisBackend(StateBackend):
         self._scheme = redis_url.partition("://")[0]
         self._namespace = namespace
         self._campaigns = f"{namespace}:{{campaigns}}/"
-        self._store = _store(redis_url, timeout, replicas)
+        apart = (key_of(namespace, "a"), key_of(namespace, "b"))
+        self._eviction = Eviction()
+        self._store = _store(redis_url, timeout, replicas, apart)
 
     @property
     def scheme(self) -> str:
@@ -187,8 +192,13 @@ class RedisBackend(StateBackend):
         return []
 
     async def ping(self) -> None:
-        """Returns if the server answers; of a cluster that of the campaigns."""
+        """Returns if the server answers; of a cluster that of the campaigns.
+
+        Raises:
+            ConfigError: a server may evict keys.
+        """
         await self._read(self._campaigns, ("EXISTS", f"{self._campaigns}:version"))
+        await asyncio.gather(*map(self._eviction.check, self._store.servers()))
 
     async def close(self) -> None:
         """Ends what is under way, and the connections."""
@@ -198,11 +208,11 @@ class RedisBackend(StateBackend):
         key = key_of(self._namespace, book)
         ids = list({id_: None for move in moves for id_ in (move.id, move.of) if id_})
         keys = [f"{key}:c", f"{key}:h", f"{key}:d", *(f"{key}:m:{id_}" for id_ in ids)]
-        text = orjson.dumps([move_to_wire(move) for move in moves])
+        call = orjson.dumps([now_ms, [move_to_wire(move) for move in moves], ids])
         repeatable = all(move.id or move.kind is Kind.CHECK for move in moves)
-        request = Request(APPLY.by_digest(keys, now_ms, text, orjson.dumps(ids)), APPLY, repeatable)
-        told = await self._store.run(key, request)
-        return [outcome_from_json(each[1:], replayed=each[:1] == b"1") for each in told]
+        command = APPLY.by_digest(keys, b"[" + call + b"]")
+        told = await self._store.run(key, Request(command, APPLY, repeatable, call=call))
+        return [outcome_from_wire(outcome, replayed=bool(again)) for again, outcome in told]
 
     async def _read(self, key: str, *commands: Command) -> list[Any]:
         """Replies of commands that change nothing."""
@@ -232,35 +242,55 @@ def _document(campaign_id: str, fields: Sequence[bytes]) -> CampaignDocument:
     )
 
 
-def _store(redis_url: str, timeout: float, replicas: int) -> Store:
-    """The servers of a URL. Raises ConfigError."""
+def _store(redis_url: str, timeout: float, replicas: int, apart: tuple[str, str]) -> Store:
+    """The servers of a URL; `apart` are two keys of different slots. Raises ConfigError."""
     scheme, _, rest = redis_url.partition("://")
     if scheme not in SCHEMES:
         raise ConfigError(f"redis_url: got scheme {scheme!r:.40}; expected {', '.join(SCHEMES)}")
+    rest, mark, query = rest.partition("?")
     authority, slash, path = rest.partition("/")
     login, at, hosts = authority.rpartition("@")
     try:
         if scheme != "redis+cluster":
             options = _options(redis_url)
-            address = _address(options)
-            return OneServer([_link(options, timeout, replicas, address) for _ in range(LANES)])
-        servers = [_options(f"redis://{login}{at}{host}{slash}{path}") for host in hosts.split(",")]
+            replicas = _replicas(options, replicas)
+            make_link = partial(_link, options, timeout, replicas, apart=apart)
+            return OneServer([make_link(_address(options)) for _ in range(LANES)])
+        after = f"{slash}{path}{mark}{query}"
+        servers = [_options(f"redis://{login}{at}{host}{after}") for host in hosts.split(",")]
+        replicas = _replicas(servers[0], replicas)
         make_link = partial(_link, servers[0], timeout, replicas)
         return Cluster([_address(server) for server in servers], make_link)
     except (ValueError, TypeError) as error:
-        shown = f"{scheme}://{hosts}"  # without the password
-        raise ConfigError(f"redis_url {shown}: {error}; expected scheme://host:port") from error
+        # A part of the password may be in the text of a ValueError, or take the place of the host.
+        secret = "@" in rest and isinstance(error, ValueError)
+        shown = "can't be read" if secret else f"{hosts}: {error}"
+        raise ConfigError(f"redis_url {scheme}://{shown}; expected scheme://host:port") from None
 
 
 def _options(url: str) -> dict[str, Any]:
     return dict(parse_url(url))
 
 
+def _replicas(options: dict[str, Any], default: int) -> int:
+    """How many replicas must have a change, as the URL says. Raises ValueError."""
+    told = str(options.pop("replicas", default))
+    if not re.fullmatch("[0-9]{1,3}", told, re.ASCII):
+        raise ValueError(f"got replicas={told:.20}; expected 0 or more")
+    return int(told)
+
+
 def _address(options: dict[str, Any]) -> Address:
     return options.get("host", "localhost"), options.get("port", 6379)
 
 
-def _link(options: dict[str, Any], timeout: float, replicas: int, address: Address) -> Link:
+def _link(
+    options: dict[str, Any],
+    timeout: float,
+    replicas: int,
+    address: Address,
+    apart: tuple[str, str] | None = None,
+) -> Link:
     """The link to one server. Raises TypeError for options that redis-py does not have."""
     host, port = address
     ours = {
@@ -276,4 +306,4 @@ def _link(options: dict[str, Any], timeout: float, replicas: int, address: Addre
     make = merged.pop("connection_class", aioredis.Connection)
     connect = partial(make, **merged)
     connect()  # to hear now of wrong options
-    return Link(f"{host}:{port}", Settings(connect, timeout, replicas))
+    return Link(f"{host}:{port}", Settings(connect, timeout, replicas, apart))

@@ -52,6 +52,10 @@ class Store(Protocol):
         """Sends a request about a key; its reply. Raises StoreAway."""
         ...
 
+    def servers(self) -> list[Link]:
+        """A connection to each server that keys are on, as far as they are known by now."""
+        ...
+
     async def close(self) -> None:
         """Ends what is under way, and all connections."""
         ...
@@ -76,6 +80,10 @@ class OneServer:
             return await link.run(request)
         except ResponseError as refusal:
             raise refused(link.name, refusal) from refusal
+
+    def servers(self) -> list[Link]:
+        """See Store."""
+        return self._links[:1]
 
     async def close(self) -> None:
         """See Store."""
@@ -129,6 +137,11 @@ class Cluster:
                 if link is before or not request.repeatable:
                     raise
         raise refused(link.name, failure) from failure
+
+    def servers(self) -> list[Link]:
+        """See Store."""
+        addresses = dict.fromkeys(address for address in self._slots if address is not None)
+        return [self._link(address) for address in addresses]
 
     async def close(self) -> None:
         """See Store."""

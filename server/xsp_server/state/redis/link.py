@@ -2,7 +2,8 @@
 
 While a pipeline is under way the calls of the next ticks gather; they are the next pipeline. So
 the server sees the calls in the order in which they were made, and no number of callers needs more
-connections.
+connections. Calls that follow each other are one run of their script, where the server takes keys
+of several slots in one: it costs the server, and us, less than half.
 
 redis-py makes the connection and speaks the protocol. It repeats nothing: after a lost reply it
 can't know what may be repeated, and here the caller says so.
@@ -14,14 +15,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
 from redis.asyncio import Connection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import (
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
 
 from xsp_server.state.backend import StoreAway
 from xsp_server.state.redis.scripts import Command, Script
 
 PIPELINE_MAX: Final = 256
 """Most calls of one pipeline."""
+
+SHARED_CALLS: Final = 64
+"""Most calls that share one run of a script: nobody else is served meanwhile."""
+
+SHARED_BYTES: Final = 65_536
+"""Length of calls after which a run takes no more."""
 
 BACKOFF: Final = (0.05, 1.0)
 """Seconds between two attempts to reach a server that is away: the first time, and at most."""
@@ -36,12 +50,15 @@ class Request:
         script: the script, where it is one.
         repeatable: whether to do it twice is to do it once.
         asking: whether the server is importing the slot, and has to be told that we know.
+        call: the one call of the script's list, which is the command's last argument; other calls
+            may join it. Empty: the script takes no list, or there is none.
     """
 
     command: Command
     script: Script | None = None
     repeatable: bool = False
     asking: bool = False
+    call: bytes = b""
 
 
 @dataclass(slots=True)
@@ -63,11 +80,14 @@ class Settings:
         connect: makes a connection, not open yet.
         timeout: seconds for opening the connection, and for one pipeline.
         replicas: how many replicas must have a change before it is acknowledged.
+        apart: two keys of different slots, to find out whether the server takes both in one
+            script. None: it does not.
     """
 
     connect: Callable[[], Connection]
     timeout: float
     replicas: int = 0
+    apart: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -104,6 +124,7 @@ class Link:
         """Whether the server syncs each change to disk before it answers; None: not asked yet."""
         self._settings = settings
         self._connection: Connection | None = None
+        self._shares = False
         self._jobs: list[_Job] = []
         self._working: asyncio.Task[None] | None = None
         self._health = _Health()
@@ -184,23 +205,35 @@ class Link:
             connection = self._connection = self._settings.connect()
             await connection.connect()  # type: ignore[no-untyped-call]
             self.on_disk = await _syncs_each_change(connection)
+            self._shares = await _takes_both(connection, self._settings.apart)
         return self._connection
 
     async def _exchange(self, connection: Connection, jobs: Sequence[_Job]) -> None:
         """Sends the jobs, and reads their replies."""
-        await _pipeline(connection, jobs)
+        await _pipeline(connection, _runs(jobs) if self._shares else [[job] for job in jobs])
         unknown = [job for job in jobs if isinstance(job.reply, NoScriptError)]
         if unknown:
             # All of them, in their order: so what is of one book stays in the order of its calls.
-            await _pipeline(connection, [_by_text(job) for job in unknown])
+            await _pipeline(connection, [[_by_text(job)] for job in unknown])
         if self._settings.replicas:
-            await self._replicated(connection)
+            await self._replicated(connection, jobs)
 
-    async def _replicated(self, connection: Connection) -> None:
-        """Raises TimeoutError unless enough replicas have all that was sent on the connection."""
+    async def _replicated(self, connection: Connection, jobs: Sequence[_Job]) -> None:
+        """Raises TimeoutError unless enough replicas have all that the server has by now.
+
+        WAIT waits for what this connection wrote last. A call that is repeated writes nothing, and
+        yet what it acknowledges has to be there: so something is written in any case.
+        """
+        keys = (_key(job.request) for job in jobs if not isinstance(job.reply, Exception))
+        key = next(filter(None, keys), None)
+        if key is None:
+            return
         wanted = self._settings.replicas
         patience = max(round(self._settings.timeout * 500), 1)
-        await connection.send_command("WAIT", wanted, patience, check_health=False)
+        commands: list[Command] = [("SET", f"{key}:w", b"", "PX", 1000), ("WAIT", wanted, patience)]
+        packed = connection.pack_commands(commands)
+        await connection.send_packed_command(packed, check_health=False)
+        await connection.read_response()
         reached = await connection.read_response()
         if reached < wanted:
             raise TimeoutError(f"{reached} replicas have the change, {wanted} are wanted")
@@ -239,23 +272,70 @@ class Link:
             await connection.disconnect(nowait=True)
 
 
-async def _pipeline(connection: Connection, jobs: Sequence[_Job]) -> None:
-    """Sends the requests at once, then reads all replies, errors of the server too."""
+async def _pipeline(connection: Connection, runs: Sequence[list[_Job]]) -> None:
+    """Sends the runs at once, then reads all replies, errors of the server too."""
     commands: list[Command] = []
-    for job in jobs:
-        if job.request.asking:
+    for run in runs:
+        if run[0].request.asking:
             commands.append(("ASKING",))
-        commands.append(job.request.command)
+        commands.append(_command(run))
     packed = connection.pack_commands(commands)
     await connection.send_packed_command(packed, check_health=False)
-    for job in jobs:
-        if job.request.asking:
+    for run in runs:
+        if run[0].request.asking:
             await connection.read_response()
         try:
-            job.reply = await connection.read_response()
+            replies = _replies(run, await connection.read_response())
         except ResponseError as refusal:
-            job.reply = refusal
-        job.answered = True
+            replies = [refusal] * len(run)
+        for job, reply in zip(run, replies, strict=True):
+            job.reply = reply
+            job.answered = True
+
+
+def _runs(jobs: Sequence[_Job]) -> list[list[_Job]]:
+    """The jobs in their order, those together that can be one run of their script."""
+    runs: list[list[_Job]] = []
+    room = 0
+    for job in jobs:
+        request = job.request
+        shares = bool(request.call) and not request.asking
+        if shares and room > 0 and len(runs[-1]) < SHARED_CALLS:
+            runs[-1].append(job)
+        else:
+            runs.append([job])
+            room = SHARED_BYTES if shares else 0
+        room -= len(request.call)
+    return runs
+
+
+def _command(run: list[_Job]) -> Command:
+    """The command of jobs that are one run."""
+    first = run[0].request
+    if len(run) == 1 or first.script is None:
+        return first.command
+    keys = [str(key) for job in run for key in job.request.command[3:-1]]
+    return first.script.by_digest(keys, b"[" + b",".join([job.request.call for job in run]) + b"]")
+
+
+def _replies(run: list[_Job], reply: Any) -> list[Any]:
+    """What the reply to a run says to each of its jobs."""
+    if not run[0].request.call:
+        return [reply]
+    return [_failed(each) if isinstance(each, str) else each for each in orjson.loads(reply)]
+
+
+def _key(request: Request) -> str:
+    """A key that the request is about; empty: it is about none."""
+    if request.script is not None:
+        return str(request.command[3])
+    return "" if request.command[0] == "CLUSTER" else str(request.command[1])
+
+
+def _failed(text: str) -> ResponseError:
+    """An error of one call, of the class that redis-py would have made of it."""
+    code = text.partition(" ")[0]
+    return {"OOM": OutOfMemoryError, "READONLY": ReadOnlyError}.get(code, ResponseError)(text)
 
 
 async def _is_stale(connection: Connection) -> bool:
@@ -277,6 +357,17 @@ async def _syncs_each_change(connection: Connection) -> bool:
             continue
         found.update(zip(reply[::2], reply[1::2], strict=True))
     return found == {b"appendonly": b"yes", b"appendfsync": b"always"}
+
+
+async def _takes_both(connection: Connection, keys: tuple[str, str] | None) -> bool:
+    """Whether a script may have both keys, which are of different slots."""
+    if keys is None:
+        return False
+    await connection.send_command("EVAL", "return 1", len(keys), *keys, check_health=False)
+    try:
+        return bool(await connection.read_response())
+    except ResponseError:
+        return False
 
 
 def _by_text(job: _Job) -> _Job:
