@@ -324,6 +324,8 @@ async def test_a_store_that_was_never_read_lets_no_bid_with_a_cid_win(house, req
 class Hanging(Leaving):
     """A store whose changes hang until they are let go."""
 
+    scheme = "redis"  # which, unlike memory, may let one wait
+
     def __init__(self):
         super().__init__()
         self.hangs = False

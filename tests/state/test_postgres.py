@@ -274,6 +274,22 @@ async def test_all_calls_of_a_tick_are_one_transaction(backend, monkeypatch):
     ]
 
 
+async def test_the_version_of_campaigns_is_asked_once_a_tick(backend, another, monkeypatch):
+    asked = []
+    connection = Connections.connection
+
+    def counted(self):
+        asked.append(self)
+        return connection(self)
+
+    await backend.ping()
+    monkeypatch.setattr(Connections, "connection", counted)
+    assert await asyncio.gather(*(backend.campaigns_version() for _ in range(50))) == [0] * 50
+    assert len(asked) == 1
+    await another().put_campaign(CampaignDocument("c", "", b""), T0)
+    assert await backend.campaigns_version() == 1
+
+
 async def test_calls_to_a_busy_book_keep_their_order_and_gather(backend, sql, monkeypatch):
     await Play(backend)(0, count(entry()))
     batched = []
@@ -525,6 +541,9 @@ async def test_each_of_several_callers_gets_an_error_of_its_own(another: Opener)
     assert "127.0.0.1/postgres" in str(failures[0])
     pings = await asyncio.gather(*(backend.ping() for _ in range(3)), return_exceptions=True)
     assert [type(failure) for failure in pings] == [StoreAway] * 3
+    asking = (backend.campaigns_version() for _ in range(3))
+    failures = await asyncio.gather(*asking, return_exceptions=True)
+    assert len({id(failure) for failure in failures}) == 3
 
 
 async def test_a_book_that_somebody_keeps_is_away_and_the_others_are_not(another: Opener, sql):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -14,6 +15,7 @@ from xsp.state.v1.frequency_pb2 import Subject
 from xsp.state.v1.guarantee_pb2 import FailPolicy
 from xsp_server import auction
 from xsp_server.auction import BidKey, BidVerdict, Result, Winner
+from xsp_server.errors import XspError
 from xsp_server.openrtb import money
 from xsp_server.service.campaign_views import View, look, subject_of
 from xsp_server.service.exchange import AuctionRun, without
@@ -24,11 +26,12 @@ from xsp_server.state.accounts import Accounts
 from xsp_server.state.backend import StoreAway
 from xsp_server.state.basis import away, is_open
 from xsp_server.state.messages import cost_of
-from xsp_server.state.reservations import Item
+from xsp_server.state.reservations import Answer
 from xsp_server.upstream import Session
 
 _LOOKED: Final = frozenset({StatePhase.STATE_PHASE_AFTER_BIDS, StatePhase.STATE_PHASE_RESERVE})
 _AS_THE_SERVER: Final = FailPolicy.FAIL_POLICY_UNSPECIFIED
+_NONE: Final = ReservationOutcome.RESERVATION_OUTCOME_UNSPECIFIED
 _RESERVED: Final = ReservationOutcome.RESERVATION_OUTCOME_RESERVED
 _PASSES: Final = frozenset({_RESERVED, ReservationOutcome.RESERVATION_OUTCOME_PASSED_OPEN})
 
@@ -164,13 +167,21 @@ class Settlement:
             if started >= self._end:
                 self._go_by_policy(started)
                 return
-            if self.lost:  # what they hold may be what the others need
-                lost, self.lost = self.lost, []
-                await self._accounts.reservations.release([each.reservation_id for each in lost])
+            await self._give_back()
             decided = await self._hold(new)
             self._withdraw(StatePhase.STATE_PHASE_RESERVE, decided, started)
             if new.keys() <= self.held.keys() | self._passed:
                 return
+
+    async def _give_back(self) -> None:
+        """Gives back what losers hold, as it may be what the others need."""
+        if not self.lost:
+            return
+        ids = [each.reservation_id for each in self.lost]
+        with suppress(TimeoutError, XspError):  # then it is given back later
+            async with asyncio.timeout_at(self._end):
+                await self._accounts.reservations.release(ids)
+                self.lost = []
 
     def _asks(self) -> Iterator[tuple[BidKey, _Ask]]:
         """What winners need that have a campaign, and were not let pass without."""
@@ -217,19 +228,21 @@ class Settlement:
         """Reserves for winners together; those refused only for each other's sake are left out."""
         self._passed |= {key for key, ask in asks.items() if ask.spec is None}
         asks = {key: ask for key, ask in asks.items() if ask.spec is not None}
-        results = await self._accounts.reservations.reserve_at_once(
+        answers = await self._accounts.reservations.reserve_at_once(
             [ask.spec for ask in asks.values() if ask.spec is not None],
             self._end - self._time(),
         )
         decided = {}
-        for (key, ask), result in zip(asks.items(), results, strict=True):
-            if result is None:
+        for (key, ask), answer in zip(asks.items(), answers, strict=True):
+            if answer is None:
                 continue
-            passes = not isinstance(result, tuple) and result.outcome in _PASSES
-            decided[key] = Decided(passes, partial(_reserved, self._bids[key], ask, result))
-            if passes and not isinstance(result, tuple) and result.outcome == _RESERVED:
+            outcome = _NONE if isinstance(answer, tuple) else answer.outcome
+            decided[key] = Decided(
+                outcome in _PASSES, partial(_reserved, self._bids[key], ask, answer)
+            )
+            if outcome == _RESERVED:
                 self.held[key] = ask.held
-            elif passes:
+            elif outcome in _PASSES:
                 self._passed.add(key)
         return decided
 
@@ -274,22 +287,23 @@ def _decision(bid: BidVerdict, *, allowed: bool) -> StateDecision:
     return StateDecision(bidder=bid.bidder, bid_id=bid.bid, imp_id=bid.imp, allowed=allowed)
 
 
-def _reserved(bid: BidVerdict, ask: _Ask, item: Item) -> StateDecision:
+def _reserved(bid: BidVerdict, ask: _Ask, answer: Answer | tuple[str, XspError]) -> StateDecision:
     """What a reservation came to."""
     decision = _decision(bid, allowed=False)
     decision.campaign_id = ask.view.settings.id
-    if isinstance(item, tuple):  # such as a campaign that was deleted meanwhile
+    if isinstance(answer, tuple):  # such as a campaign that was deleted meanwhile
         return decision
-    decision.allowed = item.outcome in _PASSES
-    if item.HasField("frequency"):
-        decision.frequency.CopyFrom(item.frequency)
-    if item.HasField("refusal"):
-        decision.budget_refusal.CopyFrom(item.refusal)
-    if item.HasField("budget"):
-        decision.budget.CopyFrom(item.budget)
-    decision.basis.CopyFrom(item.basis)
-    if item.outcome == _RESERVED:
-        decision.reservation_id = item.reservation_id
+    result = answer.result()
+    decision.allowed = answer.outcome in _PASSES
+    if result.HasField("frequency"):
+        decision.frequency.CopyFrom(result.frequency)
+    if result.HasField("refusal"):
+        decision.budget_refusal.CopyFrom(result.refusal)
+    if result.HasField("budget"):
+        decision.budget.CopyFrom(result.budget)
+    decision.basis.CopyFrom(result.basis)
+    if answer.outcome == _RESERVED:
+        decision.reservation_id = result.reservation_id
     return decision
 
 

@@ -717,10 +717,16 @@ async def apply_all(
     """
     if backend.scheme == "memory" or len(moves) == 1:  # no one waits, so no task is worth it
         return {book: await backend.apply(book, those, now_ms) for book, those in moves.items()}
-    outcomes = await asyncio.gather(
-        *(backend.apply(book, those, now_ms) for book, those in moves.items())
+    told = await asyncio.gather(
+        *(backend.apply(book, those, now_ms) for book, those in moves.items()),
+        return_exceptions=True,  # none is under way any more when one has failed
     )
-    return dict(zip(moves, outcomes, strict=True))
+    outcomes: dict[Book, list[Outcome]] = {}
+    for book, each in zip(moves, told, strict=True):
+        if isinstance(each, BaseException):
+            raise each
+        outcomes[book] = each
+    return outcomes
 
 
 def _named_count(amount: int, expires_in: float | None, request_id: str) -> Move:

@@ -120,9 +120,7 @@ def status(
     return told
 
 
-def state_of(
-    levels: Sequence[Level], rows: Sequence[Row], now_ms: int
-) -> "BudgetState.ValueType":
+def state_of(levels: Sequence[Level], rows: Sequence[Row], now_ms: int) -> "BudgetState.ValueType":
     """Whether the campaign can pay."""
     remaining = _remaining(levels, rows)
     spendable = _least(remaining, _headroom(levels, rows, now_ms))
@@ -176,7 +174,8 @@ def refusal(
             elif numbers.why & Why.SOFT:
                 soft.append((_paced_until(level, row, asked, now_ms), level.settings.id, place))
     available = _least(_remaining(levels, rows), _headroom(levels, rows, now_ms) if paced else None)
-    frees_at, campaign_id, place = max(hard or soft)
+    # A first answer may be of levels that are gone since; then nothing here refused.
+    frees_at, campaign_id, place = max(hard or soft, default=(0, levels[0].settings.id, 0))
     return BudgetRefusal(
         campaign_id=campaign_id,
         reason=BudgetRefusalReason.BUDGET_REFUSAL_REASON_LIMIT

@@ -10,10 +10,11 @@ what one that was cut off has left.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, Self
 
 from xsp.state.v1 import state_service_pb2 as pb
 from xsp.state.v1.budget_pb2 import (
@@ -40,6 +41,7 @@ from xsp_server.state.backend import (
     StateBackend,
     Status,
     StoreAway,
+    apply_all,
 )
 from xsp_server.state.basis import away, is_open, stored
 from xsp_server.state.budget_status import Level, levels_of
@@ -72,6 +74,7 @@ from xsp_server.state.messages import (
 )
 from xsp_server.state.money_book import book_of
 from xsp_server.state.windows import FOREVER
+from xsp_server.values import value
 
 MAX_RESERVATIONS: Final = 1000
 DEFAULT_TTL_MS: Final = 600_000
@@ -85,6 +88,7 @@ _STATES: Final = {
     HoldState.RELEASED: ReservationState.RESERVATION_STATE_RELEASED,
     HoldState.EXPIRED: ReservationState.RESERVATION_STATE_EXPIRED,
 }
+_RESERVED: Final = ReservationOutcome.RESERVATION_OUTCOME_RESERVED
 _REFUSED: Final = "refused"
 """Content of what ends a reservation that was never made."""
 
@@ -144,10 +148,14 @@ class Plan:
         return [*money_books, *(Book(name) for name in self.caps)]
 
     def levels_at(self, lineage: Lineage) -> tuple[Level, ...]:
-        """The levels that it was made of, with the settings of now."""
+        """The levels that it was made of, with the settings of now.
+
+        One that is above the campaign no more has no limits, but its counters hold all the same.
+        """
         now = {settings.id: settings for settings in lineage}
+        gone = replace(lineage[0], total=None, daily=None, hourly=None, pacing=None)
         return tuple(
-            Level(now.get(id_, lineage[0]), (day0, day1), (hour0, hour1))
+            Level(now.get(id_) or replace(gone, id=id_), (day0, day1), (hour0, hour1))
             for id_, day0, day1, hour0, hour1 in self.levels
         )
 
@@ -189,6 +197,24 @@ class Work:
     def levels(self) -> tuple[Level, ...]:
         """The levels that it is made of."""
         return self.plan.levels_at(self.lineage)
+
+
+@value
+class Answer:
+    """What became of a reservation that was made at once with others.
+
+    Attributes:
+        outcome: what was decided.
+        result: makes its message, which nobody may want.
+    """
+
+    outcome: "ReservationOutcome.ValueType"
+    result: Callable[[], ReservationResult]
+
+    @classmethod
+    def of(cls, result: ReservationResult) -> Self:
+        """One whose message is there."""
+        return cls(result.outcome, lambda: result)
 
 
 class Reservations:
@@ -260,7 +286,7 @@ class Reservations:
 
     async def reserve_at_once(
         self, specs: Sequence[ReservationSpec], seconds: float
-    ) -> list[Item | None]:
+    ) -> "list[Answer | tuple[str, XspError] | None]":
         """Holds as `reserve` does, in one round trip, under ids that were never used before.
 
         Each reservation asks all its books at the same moment, by the copy of the campaigns. Where
@@ -275,8 +301,29 @@ class Reservations:
             In their order. None: refused, but only because of what another of this call held that
             was refused itself; asked again, under another id, it may be held.
         """
+        end = asyncio.get_running_loop().time() + seconds
         works = [self._read(each, f"reservations[{place}]") for place, each in enumerate(specs)]
         tries = [_Try(work) for work in works if isinstance(work, Work) and not work.plan.refused]
+        failure = await self._try_for(seconds, tries)
+        if failure is not None:
+            return [
+                Answer.of(self._while_away(work, failure)) if isinstance(work, Work) else work
+                for work in works
+            ]
+        refused = [each for each in tries if each.refused_in]
+        if refused:
+            giving_back = self._spawn(self._give_back(refused))
+            await asyncio.wait([giving_back], timeout=end - asyncio.get_running_loop().time())
+        crowded = _crowded(tries)
+        return [
+            work if isinstance(work, tuple) else None if work.id in crowded else self._answer(work)
+            for work in works
+        ]
+
+    async def _try_for(self, seconds: float, tries: "Sequence[_Try]") -> StoreAway | None:
+        """As `_try`; what takes too long, or is left by its caller, is given back."""
+        if self._backend.scheme == "memory":  # nobody waits, so it needs no task of its own
+            return await self._try(tries)
         holding = asyncio.ensure_future(self._try(tries))
         try:
             await asyncio.wait([holding], timeout=seconds)
@@ -290,20 +337,19 @@ class Reservations:
         )
         if failure is not None:
             self._give_back_later(holding, tries)
-            return [
-                self._while_away(work, failure) if isinstance(work, Work) else work
-                for work in works
-            ]
-        await self._give_back([each for each in tries if each.refused_in])
-        crowded = _crowded(tries)
-        return [
-            work
-            if isinstance(work, tuple)
-            else None
-            if work.id in crowded
-            else self._reserved(work)
-            for work in works
-        ]
+        return failure
+
+    def _answer(self, work: Work) -> "Answer | tuple[str, XspError]":
+        if not work.refused and not work.plan.refused:
+            return Answer(_RESERVED, partial(self._reserved, work))
+        item = self._reserved_alone(work)
+        return item if isinstance(item, tuple) else Answer.of(item)
+
+    def _reserved_alone(self, work: Work) -> Item:
+        try:
+            return self._reserved(work)
+        except XspError as error:  # a counter is full, and so it was refused
+            return work.id, error
 
     def _read(self, spec: ReservationSpec, path: str) -> "Work | tuple[str, XspError]":
         """Reads a reservation, or says why it alone can't be."""
@@ -314,33 +360,23 @@ class Reservations:
 
     async def _try(self, tries: "Sequence[_Try]") -> StoreAway | None:
         """Asks all books of all reservations at once; why that failed, if it did."""
+        moves: dict[Book, list[Move]] = {}
         here: dict[Book, list[_Try]] = {}
         for each in tries:
+            moves[index_of(each.work.id)] = [self._plan_move(each.work)]
             for book in each.work.plan.books:
+                moves.setdefault(book, []).append(self._hold_move(each.work, book))
                 here.setdefault(book, []).append(each)
-        now_ms = self._clock()
-
-        async def note(each: "_Try") -> None:
-            await self._backend.apply(index_of(each.work.id), [self._plan_move(each.work)], now_ms)
-
-        async def hold(book: Book, those: "list[_Try]") -> None:
-            moves = [self._hold_move(each.work, book) for each in those]
-            outcomes = await self._backend.apply(book, moves, now_ms)
-            for each, outcome in zip(those, outcomes, strict=True):
+        try:
+            outcomes = await apply_all(self._backend, moves, self._clock())
+        except StoreAway as failure:
+            return failure
+        for book, those in here.items():
+            for each, outcome in zip(those, outcomes[book], strict=True):
                 each.outcomes[book] = outcome
-
-        told = await asyncio.gather(
-            *map(note, tries),
-            *(hold(book, those) for book, those in here.items()),
-            return_exceptions=True,
-        )
-        failures = [each for each in told if isinstance(each, BaseException)]
-        for failure in failures:
-            if not isinstance(failure, StoreAway):
-                raise failure
         for each in tries:
             each.settle()
-        return next((each for each in failures if isinstance(each, StoreAway)), None)
+        return None
 
     async def _give_back(self, tries: "Sequence[_Try]") -> None:
         """Gives back what reservations hold in any book, as far as the store can be reached."""
@@ -366,9 +402,14 @@ class Reservations:
                 each.held = each.work.plan.books
             await self._give_back(tries)
 
-        task = asyncio.get_running_loop().create_task(give_back())
+        self._spawn(give_back())
+
+    def _spawn(self, ending: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Starts what must end although nobody may wait for it."""
+        task = asyncio.get_running_loop().create_task(ending)
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+        return task
 
     async def commit(self, commits: Sequence[pb.ReservationCommit]) -> list[Item]:
         """Spends what reservations hold, and confirms their cap counts.
@@ -497,7 +538,8 @@ class Reservations:
         for work in going:
             if work.cut_off and not work.refused:
                 failed[work.id] = (work.id, _cut_off(work.id))
-        return failed | {work.id: self._reserved(work) for work in works if work.id not in failed}
+        asked = [work for work in works if work.id not in failed]
+        return failed | {work.id: self._reserved_alone(work) for work in asked}
 
     async def _begin(self, work: Work) -> XspError | None:
         """Writes the plan, or finds the one of the same reservation before."""
@@ -650,7 +692,9 @@ class Reservations:
             result.frequency.CopyFrom(self._caps.while_away(work.candidate, failure))
             if not result.frequency.allowed:
                 result.outcome = ReservationOutcome.RESERVATION_OUTCOME_REFUSED_FREQUENCY
-        if (
+        if work.plan.refused:
+            self._refuse(work, result)
+        elif (
             settings is not None
             and work.plan.amount is not None
             and not is_open(settings.message.budget_fail_policy, self._fail_policy)
@@ -757,11 +801,12 @@ class Reservations:
         """Commits in the campaign's book; with the money after it, and why it was refused."""
         lineage = self._campaigns.lineage(self._campaigns.get(plan.campaign_id))
         held, now = plan.levels_at(lineage), levels_of(lineage, now_ms)
-        entries = (
-            statuses.entries(held, amount, now_ms)
-            if amount is not None and amount != plan.amount
-            else ()
-        )
+        entries: tuple[Entry, ...] = ()
+        if amount is not None and plan.amount is not None and amount != plan.amount:
+            # What is above the campaign no more takes no more than it held.
+            ids = {each.id for each in lineage}
+            asked = [each for each in held if amount < plan.amount or each.settings.id in ids]
+            entries = statuses.entries(asked, amount, now_ms)
         moves = [
             move(entries, statuses.entries(now, amount or 0, now_ms)),
             Move(Kind.CHECK, statuses.entries(now, 0, now_ms)),

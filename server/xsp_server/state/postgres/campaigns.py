@@ -1,11 +1,12 @@
 """Campaign documents in PostgreSQL."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from xsp_server.state.backend import CampaignDocument, PutOutcome, PutStatus
-from xsp_server.state.postgres.connections import Connection, Connections
+from xsp_server.state.backend import CampaignDocument, PutOutcome, PutStatus, StoreAway
+from xsp_server.state.postgres.connections import RETRY_AFTER, Connection, Connections
 
 
 class Campaigns:
@@ -13,6 +14,7 @@ class Campaigns:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._asking: asyncio.Task[int] | None = None
 
     async def put(
         self, document: CampaignDocument, now_ms: int, expected_revision: int | None
@@ -78,7 +80,16 @@ class Campaigns:
             return PutOutcome(PutStatus.STORED, old)
 
     async def version(self) -> int:
-        """See StateBackend.campaigns_version."""
+        """See StateBackend.campaigns_version. Callers of one tick share one question."""
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask_version())
+        try:
+            return await asyncio.shield(self._asking)
+        except StoreAway as failure:  # of several callers, each gets an error of its own
+            raise StoreAway(str(failure), retry_after=RETRY_AFTER) from failure
+
+    async def _ask_version(self) -> int:
+        self._asking = None  # who comes from now on asks anew
         async with self._connections.connection() as connection:
             return int(await connection.fetchval("SELECT version FROM campaigns_version"))
 

@@ -21,13 +21,32 @@ _Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 RETRY_AFTER: Final = 1.0
 """Seconds after which a call to a store that is away makes sense again."""
 
-_AWAY: Final = (
+AWAY: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that was told of its end, and is used once more
     OSError,  # also TimeoutError
 )
 """What says that the server is away or failed."""
+
+EXPECTED: Final = "postgresql://user:password@host:port/database"
+
+
+def shown_url(db_url: str) -> str:
+    """The URL as it may be shown: host and database, no password."""
+    nothing = "postgresql://"
+    try:
+        address = urlsplit(db_url)
+    except ValueError:
+        return nothing
+    # A path with an @ is what follows the slash in a password.
+    return nothing if "@" in address.path else f"{nothing}{address.hostname or ''}{address.path}"
+
+
+def unreadable(db_url: str, error: ValueError) -> ConfigError:
+    """What is told of a URL that is none; an error may repeat a part of a password."""
+    reason = "can't be read" if "@" in db_url else str(error)
+    return ConfigError(f"database URL: {reason}; expected {EXPECTED}")
 
 
 class Connections:
@@ -46,13 +65,10 @@ class Connections:
         self._timeout = timeout
         self._opening: asyncio.Task[_Pool] | None = None
         self._closed = False
-        address = urlsplit(db_url)
-        if address.scheme not in {"postgresql", "postgres"}:
-            expected = "postgresql://user:password@host:port/database"
-            raise ConfigError(
-                f"database URL: got the scheme {address.scheme!r}; expected {expected}"
-            )
-        self._name = f"postgresql://{address.hostname or ''}{address.path}"  # without a password
+        scheme = db_url.partition("://")[0]
+        if scheme not in {"postgresql", "postgres"}:
+            raise ConfigError(f"database URL: got the scheme {scheme!r:.40}; expected {EXPECTED}")
+        self._name = shown_url(db_url)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
@@ -82,7 +98,7 @@ class Connections:
                 except asyncpg.InternalClientError:
                     connection.terminate()
                     raise
-        except _AWAY as error:
+        except AWAY as error:
             reason = str(_first(error)) or f"no answer in {self._timeout} s"
             raise StoreAway(f"{self._name}: {reason}", retry_after=RETRY_AFTER) from error
 
@@ -92,7 +108,7 @@ class Connections:
         if self._opening is None:
             return
         opening, self._opening = self._opening, None
-        with suppress(*_AWAY, ConfigError):
+        with suppress(*AWAY, ConfigError):
             pool = await opening
             try:
                 await asyncio.wait_for(pool.close(), self._timeout)
@@ -106,7 +122,7 @@ class Connections:
         opening = self._opening
         try:
             return await asyncio.shield(opening)
-        except (*_AWAY, ConfigError):
+        except (*AWAY, ConfigError):
             if self._opening is opening:
                 self._opening = None
             raise
@@ -119,11 +135,11 @@ class Connections:
         try:
             first = await asyncpg.connect(self._db_url, **arguments)
         except ValueError as error:
-            raise ConfigError(f"database URL: {error}") from error
+            raise unreadable(self._db_url, error) from None
         try:
             await migrate(first, self._schema)
         finally:
-            with suppress(*_AWAY):
+            with suppress(*AWAY):
                 await first.close(timeout=self._timeout)
         return await asyncpg.create_pool(
             self._db_url,
@@ -153,7 +169,7 @@ class Connections:
 
 def _first(error: BaseException) -> BaseException:
     """What failed first: an end of the connection makes the end of a transaction fail, too."""
-    while isinstance(error.__context__, _AWAY):
+    while isinstance(error.__context__, AWAY):
         error = error.__context__
     return error
 
