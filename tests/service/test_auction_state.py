@@ -659,3 +659,14 @@ async def test_a_winner_without_an_ad_gives_back_and_the_next_best_holds(
                 for name in ("high", "low"):
                     told = await state.GetBudget(GetBudgetRequest(campaign_id=name))
                     held[name] = told.budget.reserved.micros
+
+
+async def test_a_user_with_an_absurd_id_counts_as_nobody(house, request_):
+    here = house()
+    here.bidder("high", banner(9, "a"))
+    here.bidder("low", banner(7, "b"))
+    await here.campaign("a", caps=[{"limit": 3}])
+    await here.campaign("b", caps=[{"limit": 3, "missing_policy": "MISSING_POLICY_ALLOW"}])
+    run = await here.run(request_, user="u" * 10_000)
+    assert winners(run) == [("low", "b")]
+    assert fate(run, "high") is Word.CAPPED

@@ -64,6 +64,19 @@ async def test_an_auction_under_way_ends_under_the_settings_that_it_began_with(l
     assert run.response.seatbid
 
 
+async def test_a_chain_of_an_auction_goes_by_the_privacy_that_it_began_with(live, sample):
+    exchange = live(bidder("a", 9.0, latency_ms=50))
+    before = exchange.privacy
+    running = asyncio.create_task(winners(exchange, sample))
+    await asyncio.sleep(0)
+    exchange.change(settings(bidder("a", 9.0), privacy={"ipv4_bits": 16}))
+    _, run = await running
+    assert run.privacy is before
+    assert exchange.privacy is not before
+    _, after = await winners(exchange, sample)
+    assert after.privacy is exchange.privacy
+
+
 class Watched(transport.Transport):
     """Knows when it is closed."""
 

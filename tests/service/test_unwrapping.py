@@ -82,6 +82,31 @@ async def test_macros_of_the_auction_are_filled_before_the_chain_is_followed(
     assert ads.asked[0].query["p"] == "4.50"
 
 
+@pytest.mark.parametrize(
+    ("lmt", "address", "ifa"), [(False, "198.51.100.77", "4e2a"), (True, "198.51.100.0", "-2")]
+)
+async def test_the_chain_is_told_what_a_bidder_would_be(  # noqa: PLR0917 - fixtures
+    serve, dial, ads, bidder, secure, lmt, address, ifa
+):
+    secure.device.ip, secure.device.ifa, secure.device.lmt = "198.51.100.77", "4e2a", lmt
+    high = bidder("high", 9.0, wrapper(f"{ads.address}/ad?ip=[DEVICEIP]&amp;ifa=[IFA]"))
+    stub = dial(await serve(high, guard=GUARD))
+    await run(stub, secure, resolve_vast={})
+    (asked,) = ads.asked
+    assert dict(asked.query) == {"ip": address, "ifa": ifa}
+    assert asked.headers["X-Device-IP"] == address
+
+
+async def test_signals_that_only_the_request_has_count_for_the_chain(
+    serve, dial, ads, bidder, secure
+):
+    secure.device.ip = "198.51.100.77"
+    secure.regs.ext.raw_json = '{"gpc": "1"}'
+    stub = dial(await serve(bidder("high", 9.0, wrapper(f"{ads.address}/ad")), guard=GUARD))
+    await run(stub, secure, resolve_vast={})
+    assert ads.asked[0].headers["X-Device-IP"] == "198.51.100.0"
+
+
 async def test_without_the_option_markup_stays_as_it_is(serve, dial, ads, bidder, secure):
     stub = dial(await serve(bidder("high", 9.0, wrapper(f"{ads.address}/ad")), guard=GUARD))
     answer = await run(stub, secure)

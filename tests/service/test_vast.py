@@ -12,6 +12,7 @@ from xsp.vast.v1 import vast_service_pb2 as pb
 from xsp.vast.v1 import vast_service_pb2_grpc
 from xsp.vast.v1.resolution_pb2 import ResolutionOutcome
 from xsp.vast.v1.vast_lists_pb2 import VastErrorCode, VastVersion
+from xsp_server.config import Settings
 
 GUARD = {"allow_networks": ["127.0.0.1/32"], "ports": []}
 INLINE = (
@@ -44,6 +45,8 @@ class AdServer:
         self.asked: list[web.Request] = []
         self.hold = asyncio.Event()
         self.hold.set()
+        self.held: set[str] = set()
+        self._forever = asyncio.Event()
         self._news = asyncio.Condition()
 
     async def answer(self, request):
@@ -51,12 +54,18 @@ class AdServer:
             self.asked.append(request)
             self._news.notify_all()
         await self.hold.wait()
+        if request.path in self.held:
+            await self._forever.wait()
         document = self.documents.get(request.path)
         if document is None:
             return web.Response(status=404)
         response = web.Response(text=document, content_type="text/xml")
         response.set_cookie("seen", "1")
         return response
+
+    def release(self):
+        """Lets answers to held paths go."""
+        self._forever.set()
 
     async def was_asked(self, path):
         async with asyncio.timeout(10), self._news:
@@ -77,6 +86,7 @@ async def serving():
         yield server
     finally:
         server.hold.set()
+        server.release()
         await runner.cleanup()
 
 
@@ -87,17 +97,24 @@ async def ads():
 
 
 @pytest.fixture
-async def vast(serve):
+async def dialled():
     channels = []
 
-    async def start(**sections):
-        server = await serve(**{"guard": GUARD, **sections})
+    def stub(server):
         channels.append(grpc.aio.insecure_channel(server.address))
         return vast_service_pb2_grpc.VastServiceStub(channels[-1])
 
-    yield start
+    yield stub
     for channel in channels:
         await channel.close()
+
+
+@pytest.fixture
+def vast(serve, dialled):
+    async def start(**sections):
+        return dialled(await serve(**{"guard": GUARD, **sections}))
+
+    return start
 
 
 def reason(error):
@@ -132,6 +149,86 @@ async def test_the_session_goes_along_and_comes_back_with_its_cookies(vast, ads)
     assert [cookie.name for cookie in answer.session.cookies] == ["seen"]
 
 
+PERSON = {"device": {"ip": "198.51.100.77", "user_agent": "TV/1", "ifa": "4e2a"}}
+TELLING = "/tag?ip=[DEVICEIP]&ifa=[IFA]&ua=[DEVICEUA]"
+
+
+async def told(stub, ads, consent, **request):
+    """What the ad server was told: macros of the first tag, and X-Device-IP of every request."""
+    ads.asked.clear()
+    answer = await stub.ResolveVast(
+        pb.ResolveVastRequest(
+            session={**PERSON, "consent": consent},
+            sources=[{"tag_uri": f"{ads.address}{TELLING}"}],
+            **request,
+        ),
+        timeout=10,
+    )
+    assert len(answer.resolution.ads) == 1
+    (query,) = (dict(each.query) for each in ads.asked if each.query)
+    return query, [each.headers.get("X-Device-IP") for each in ads.asked]
+
+
+async def test_without_a_signal_of_privacy_the_ad_servers_are_told_all(vast, ads):
+    query, addresses = await told(await vast(), ads, {"lmt": False, "gdpr_applies": False})
+    assert query == {"ip": "198.51.100.77", "ifa": "4e2a", "ua": "TV/1"}
+    assert addresses == ["198.51.100.77"] * 2
+
+
+@pytest.mark.parametrize(
+    "consent", [{"lmt": True}, {"coppa": True}, {"gdpr_applies": True}, {"us_privacy": "1YYN"}]
+)
+async def test_the_exchanges_own_rules_say_what_macros_and_headers_may_tell(vast, ads, consent):
+    query, addresses = await told(await vast(), ads, consent)
+    assert query == {"ip": "198.51.100.0", "ifa": "-2", "ua": "TV/1"}
+    assert addresses == ["198.51.100.0"] * 2
+
+
+async def test_settings_of_privacy_hold_for_chains_too(vast, ads):
+    rules = {"lmt": {"fields": {"device.ip": "remove", "device.ua": "remove"}}}
+    query, addresses = await told(await vast(privacy={"rules": rules}), ads, {"lmt": True})
+    assert query == {"ip": "-2", "ifa": "-2", "ua": "-2"}
+    assert addresses == [None] * 2
+    assert all("X-Device-User-Agent" not in each.headers for each in ads.asked)
+
+
+async def test_where_no_bidder_might_be_asked_the_ad_servers_are_told_nothing(vast, ads):
+    rules = {"coppa": {"skip": True}}
+    query, addresses = await told(await vast(privacy={"rules": rules}), ads, {"coppa": True})
+    assert query == {"ip": "-2", "ifa": "-2", "ua": "-2"}
+    assert addresses == [None] * 2
+
+
+async def test_values_that_the_caller_gives_are_judged_like_those_of_the_session(vast, ads):
+    macros = {"values": {"DEVICEIP": {"text": "203.0.113.9"}, "IFA": {"text": "mine"}}}
+    query, _ = await told(await vast(), ads, {"lmt": True}, macros=macros)
+    assert (query["ip"], query["ifa"]) == ("203.0.113.0", "-2")
+
+
+async def test_cookies_are_an_id_too(vast, ads):
+    stub = await vast()
+    old = {"name": "id", "value": "7", "host": "127.0.0.1"}
+    for lmt, sent in ((False, "id=7"), (True, None)):
+        ads.asked.clear()
+        session = {**PERSON, "consent": {"lmt": lmt}, "cookies": [old]}
+        sources = [{"tag_uri": f"{ads.address}/ad"}]
+        request = pb.ResolveVastRequest(session=session, sources=sources)
+        answer = await stub.ResolveVast(request, timeout=10)
+        assert ads.asked[0].headers.get("Cookie") == sent
+        kept = {cookie.name for cookie in answer.session.cookies}
+        assert kept == ({"id"} if lmt else {"id", "seen"})
+
+
+async def test_rules_that_change_while_the_server_runs_hold_for_the_next_chain(serve, dialled, ads):
+    server = await serve(guard=GUARD)
+    stub = dialled(server)
+    _, before = await told(stub, ads, {"lmt": True})
+    rules = {"lmt": {"fields": {"device.ip": "remove"}}}
+    server.change(Settings(guard=GUARD, privacy={"rules": rules}))
+    _, after = await told(stub, ads, {"lmt": True})
+    assert (before[0], after[0]) == ("198.51.100.0", None)
+
+
 async def test_hops_come_one_by_one_and_the_result_last(vast, ads):
     stub = await vast()
     request = pb.StreamResolveVastRequest(sources=[{"tag_uri": f"{ads.address}/tag"}])
@@ -151,6 +248,30 @@ async def test_a_hop_comes_before_the_next_one_is_answered(vast, ads):
     first = await call.read()
     assert first.hop.http_status == 200
     call.cancel()
+
+
+async def test_hops_of_a_tag_that_is_given_up_come_before_the_result(vast, ads):
+    stub = await vast()
+    ads.held.add("/tag")
+    members = [{"tag_uri": f"{ads.address}{path}"} for path in ("/tag", "/ad")]
+    request = pb.StreamResolveVastRequest(
+        sources=[{"group": {"mode": "TAG_GROUP_MODE_FIRST", "members": members}}]
+    )
+    events = [each async for each in stub.StreamResolveVast(request, timeout=10)]
+    assert [each.WhichOneof("event") for each in events] == ["hop", "hop", "resolution"]
+    assert sorted(each.hop.source for each in events[:2]) == [0, 1]
+    resolution = events[-1].resolution
+    assert (resolution.source, len(resolution.ads)) == (1, 1)
+    assert not resolution.error_plan
+
+
+async def test_groups_that_can_t_be_are_refused_with_the_place(vast):
+    stub = await vast()
+    request = pb.ResolveVastRequest(sources=[{"group": {"members": [{"document": b"<VAST/>"}]}}])
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ResolveVast(request, timeout=10)
+    (violation,) = details(caught.value)["BadRequest"].field_violations
+    assert violation.field == "sources[0].group.mode"
 
 
 async def test_a_chain_that_fails_is_an_answer_with_its_code_and_error_urls(vast, ads):

@@ -116,6 +116,11 @@ class AuctionState:
         Returns:
             The auction, decided again where bids were withdrawn, with what is held.
         """
+        campaigns = self._accounts.campaigns
+        if campaigns.version == 0 and self._accounts.backend.scheme == "memory":
+            await campaigns.freshen()  # which waits for nobody
+            if campaigns.version == 0:  # no campaign was ever put
+                return run
         settlement = Settlement(self._accounts, run, session, end)
         try:
             return await settlement.settle()

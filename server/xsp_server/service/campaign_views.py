@@ -16,7 +16,7 @@ from xsp_server.state.backend import StoreAway
 from xsp_server.state.basis import stored
 from xsp_server.state.budgets import Standing
 from xsp_server.state.campaign_rules import Settings
-from xsp_server.state.candidates import Candidate, candidate_of
+from xsp_server.state.candidates import Candidate, Names, candidate_of, names_of
 from xsp_server.state.cap_rules import MAX_TEXT
 from xsp_server.upstream import Session
 
@@ -52,13 +52,19 @@ class View:
     standing: Standing | None = None
     failure: StoreAway | None = None
 
-    def read(self, subject: Subject) -> None:
+    def read(self, subject: Subject, names: Names) -> None:
         """Finds out what its caps ask."""
         now_ms, campaigns = self.accounts.clock(), self.accounts.campaigns
         try:
             if any(level.caps for level in campaigns.lineage(self.settings)):
                 self.candidate = candidate_of(
-                    self.told(), subject, campaigns, now_ms, path="bid", settings=self.settings
+                    self.told(),
+                    subject,
+                    campaigns,
+                    now_ms,
+                    path="bid",
+                    settings=self.settings,
+                    names=names,
                 )
         except XspError:
             self.is_broken = True
@@ -152,15 +158,17 @@ async def look(accounts: Accounts, views: Sequence[View], subject: Subject) -> N
     Raises:
         StoreAway: the store can't be reached.
     """
+    names = names_of(subject)
     for view in views:
-        view.read(subject)
+        view.read(subject, names)
     candidates = [view.candidate for view in views if view.candidate is not None]
     campaigns = {view.settings.id: view.settings for view in views if not view.is_broken}
     reading = accounts.budgets.look(list(campaigns.values()))
-    if candidates:
+    if candidates and accounts.backend.scheme != "memory":  # where nobody waits
         standings, _ = await asyncio.gather(reading, accounts.caps.look(candidates))
     else:
         standings = await reading
+        await accounts.caps.look(candidates)
     found = dict(zip(campaigns, standings, strict=True))
     for view in views:
         view.standing = found.get(view.settings.id)
@@ -172,13 +180,18 @@ def _countable(text: str) -> str:
 
 
 def subject_of(session: Session) -> Subject:
-    """Whose impressions caps count in an auction."""
+    """Whose impressions caps count in an auction; nobody's, where an id is too long to count by."""
     context = session.context
-    return Subject(
+    subject = Subject(
         user_id=context.user_id or "",
         household_id=context.household_id or "",
-        session_id=context.visit_id,
+        session_id=_countable(context.visit_id),
     )
+    try:
+        names_of(subject)
+    except XspError:
+        return Subject(session_id=subject.session_id)
+    return subject
 
 
 def _trust(basis: DecisionBasis) -> int:

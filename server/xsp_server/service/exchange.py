@@ -13,6 +13,7 @@ from xsp.bid.v1.auction_report_pb2 import StateReport, VastUnwrap
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server import auction
+from xsp_server.auction.privacy import PrivacyPolicy
 from xsp_server.config import AuctionSettings
 from xsp_server.errors import DeadlineTooShort, InvalidRequest, Violation
 from xsp_server.openrtb.reply import NotAsked, Outcome, Reply, Skipped
@@ -64,6 +65,9 @@ class AnswerForm:
     seatnonbid: bool = False
 
 
+_POLICY = PrivacyPolicy()
+
+
 @value
 class AuctionRun:
     """Everything that one auction was and gave.
@@ -79,6 +83,7 @@ class AuctionRun:
         withdrawn: bids that were refused from outside, and why.
         state: what caps and budgets decided, in the order of time; empty: they were not asked.
         reserved: what is held for its winners.
+        privacy: the policy under which it ran.
         unwraps: what became of the VAST of bids that won once.
         vast_ms: what that took.
         started_at: when it began, UTC.
@@ -105,6 +110,7 @@ class AuctionRun:
     )
     state: Sequence[StateReport] = ()
     reserved: Mapping[auction.BidKey, Held] = field(default_factory=dict)
+    privacy: PrivacyPolicy = _POLICY
     unwraps: Mapping[auction.BidKey, VastUnwrap] = field(default_factory=dict)
     vast_ms: float = 0.0
 
@@ -236,6 +242,7 @@ class Exchange:
             auction_id=new_id(),
             form=self._form,
             state=told,
+            privacy=self._planner.policy,
         )
         if state is None:
             return run

@@ -1,14 +1,15 @@
 """The exchange under the settings of now: they change while auctions run.
 
 An auction keeps the settings that it began under. A bidder whose section stays the same keeps its
-connections and what was learned of it; one that changes, or goes, is closed when the last auction
-that may ask it has ended, its late answer included.
+connections and what was learned of it; one that changes, or whose certificates do, or that goes, is
+closed when the last auction that may ask it has ended, its late answer included.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp_server import registry
 from xsp_server.auction import Rules
+from xsp_server.auction.privacy import PrivacyPolicy
 from xsp_server.config import Settings
 from xsp_server.errors import ConfigError
 from xsp_server.openrtb.reply import Reply
@@ -30,6 +32,7 @@ from xsp_server.upstream import (
     UpstreamConfig,
     build_group,
 )
+from xsp_server.upstream.certificates import Contents, contents
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +45,19 @@ class _Desk:
     """A bidder with the section that it is built from.
 
     Attributes:
+        certificates: what the files held that the section names.
         books: settings in use that ask it.
     """
 
     section: Mapping[str, Any]
     bidder: Bidder
     settings: UpstreamConfig
+    certificates: Contents
     books: int = 0
+
+    def has_new_certificates(self) -> bool:
+        """Whether the files hold something else by now."""
+        return contents(self.settings.certificate_files) != self.certificates
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +65,7 @@ class _Book:
     """All that one reading of the settings makes of auctions.
 
     Attributes:
+        privacy: what others may see.
         running: auctions that began under it and have not ended.
         replaced: others are in force since.
     """
@@ -63,6 +73,7 @@ class _Book:
     exchange: Exchange
     bidders: FanOut
     desks: list[_Desk]
+    privacy: PrivacyPolicy
     running: int = 0
     replaced: bool = False
 
@@ -91,6 +102,16 @@ class LiveExchange:
                 rules, privacy or supply chain is wrong.
         """
         self._now = self._open(self.settings, {}, {})
+
+    @property
+    def privacy(self) -> PrivacyPolicy:
+        """What others may see, as it is in force now."""
+        return self._now.privacy
+
+    @property
+    def certificate_files(self) -> list[Path]:
+        """Those that its bidders are reached with."""
+        return [file for desk in self._now.desks for file in desk.settings.certificate_files]
 
     @property
     def bidders(self) -> list[str]:
@@ -141,6 +162,20 @@ class LiveExchange:
             self._retire(before)
         return waiting
 
+    def renew_certificates(self) -> list[str]:
+        """Builds bidders anew whose files of certificates hold others than when they were built.
+
+        Returns:
+            Their names.
+
+        Raises:
+            ConfigError: a certificate is wrong. Nothing has changed then.
+        """
+        renewed = [desk.bidder.name for desk in self._now.desks if desk.has_new_certificates()]
+        if renewed:
+            self.change(self.settings)
+        return renewed
+
     async def close(self) -> None:
         """Waits for late calls, each bounded by its limit, then closes every bidder."""
         self._now.replaced = True
@@ -174,7 +209,7 @@ class LiveExchange:
         exchange = Exchange(settings.auction, rules, planner, fan_out, self.state, closed)
         for desk in desks.values():
             desk.books += 1
-        return _Book(exchange, fan_out, list(desks.values()))
+        return _Book(exchange, fan_out, list(desks.values()), planner.policy)
 
     def _add_desk(
         self,
@@ -184,10 +219,10 @@ class LiveExchange:
         desks: dict[str, _Desk],
     ) -> None:
         desk = known.get(section.get("name", ""))
-        if desk is None or desk.section != section:
+        if desk is None or desk.section != section or desk.has_new_certificates():
             transport: Transport = registry.build("transport", section, where)
             bidder = Bidder(transport, self.clock, transport.settings.policy)
-            desk = _Desk(section, bidder, transport.settings)
+            desk = _Desk(section, bidder, transport.settings, transport.certificates)
         name = desk.bidder.name
         if name in desks:
             raise ConfigError(

@@ -9,6 +9,7 @@ from xsp_server.auction import MediaType
 from xsp_server.auction import plan as eligibility
 from xsp_server.auction.plan import Channel, Offering, Plan
 from xsp_server.auction.privacy import BidderPrivacy, Change, PrivacyPolicy, Refusal
+from xsp_server.auction.privacy import Plan as PrivacyPlan
 from xsp_server.auction.schain import ChainNode, append_node
 from xsp_server.service.session import View, signals_of
 from xsp_server.upstream import Ask, Session, UpstreamConfig
@@ -58,6 +59,11 @@ class Planner:
         self._node = node
         self._briefs = tuple(briefs)
         self._offerings = tuple(brief.offering for brief in briefs)
+
+    @property
+    def policy(self) -> PrivacyPolicy:
+        """What anybody may see."""
+        return self._policy
 
     @classmethod
     def from_settings(
@@ -115,13 +121,31 @@ class Planner:
                     view = Asked(plan, refusal=disclosure)
                 else:
                     seen = eligibility.asked_for(disclosure.request, plan)
-                    ask = Ask(seen, session=View(session, privacy.apply))
+                    # To find out that a session is seen as it is would take 15 us.
+                    whole = privacy.takes_nothing
+                    ask = Ask(seen, session=session if whole else View(session, privacy.apply))
                     view = Asked(plan, ask, disclosure.changes)
                 views[key] = view
             asked.append(
                 view if view.plan is plan else Asked(plan, view.ask, view.changes, view.refusal)
             )
         return asked
+
+
+def for_strangers(policy: PrivacyPolicy, request: BidRequest, session: Session) -> PrivacyPlan:
+    """What is done for who is no bidder, such as the ad servers of a VAST chain.
+
+    They count as a bidder without settings of its own: without a vendor id, and nothing waived.
+
+    Args:
+        policy: of the exchange.
+        request: of the auction; an empty one where there is none.
+        session: what it says about privacy holds too.
+    """
+    return policy.plan(policy.read(signals_of(request, session)), _STRANGER)
+
+
+_STRANGER = BidderPrivacy()
 
 
 def imps_asked(asked: Sequence[Asked]) -> dict[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from xsp.bid.v1 import bid_service_pb2
 from xsp.state.v1 import state_service_pb2
 from xsp.state.v1.guarantee_pb2 import FailPolicy
 from xsp.vast.v1 import vast_service_pb2
-from xsp_server.config import RecordSettings, ServerSettings, Settings, StateSettings, TlsSettings
+from xsp_server.config import RecordSettings, ServerSettings, Settings, StateSettings
 from xsp_server.errors import ConfigError
 from xsp_server.service.auction_state import AuctionState
 from xsp_server.service.auctions import Auctions
@@ -32,6 +32,7 @@ from xsp_server.service.session import session_headers
 from xsp_server.service.state import StateServicer
 from xsp_server.service.store import StoreHealth, store_of
 from xsp_server.service.stream import BidStreams
+from xsp_server.service.tls import Certificates, certificates
 from xsp_server.service.unwrapping import Unwrapping
 from xsp_server.service.vast import CallersTags, ErrorNotices, VastServicer
 from xsp_server.state.accounts import Accounts
@@ -77,6 +78,7 @@ class Server:
         self._gate = Gate(settings.server)
         self._version = version("xsp")
         self._recorder = _recorder(settings.record, self._version)
+        self._certificates: Certificates | None = None
         self._port = 0
         self._running: _Running | None = None
 
@@ -84,6 +86,12 @@ class Server:
     def port(self) -> int:
         """The TCP port that was bound; 0 for a Unix socket."""
         return self._port
+
+    @property
+    def certificate_files(self) -> list[Path]:
+        """Our own, and those that bidders are reached with."""
+        ours = [] if self._certificates is None else self._certificates.files
+        return [*ours, *self._exchange.certificate_files]
 
     @property
     def address(self) -> str:
@@ -130,13 +138,14 @@ class Server:
         server = self._assemble(
             {
                 BID_SERVICE: BidServicer(auctions, streams, notices),
-                VAST_SERVICE: VastServicer(resolver),
+                VAST_SERVICE: VastServicer(resolver, lambda: self._exchange.privacy),
                 STATE_SERVICE: StateServicer(
                     self._accounts, keep_ms=self._settings.state.keep_seconds * 1000
                 ),
             }
         )
-        self._port = _listen(server, self._settings.server)
+        self._certificates = certificates(self._settings.server.tls)
+        self._port = _listen(server, self._settings.server, self._certificates)
         await server.start()
         self._running = _Running(server, streams, sender, (fetcher, documents))
         await self._say(health_pb2.HealthCheckResponse.SERVING)
@@ -177,6 +186,20 @@ class Server:
         log.info("settings changed", bidders=self._exchange.bidders)
         if waiting:
             log.warning("settings that wait for a restart", sections=waiting)
+
+    def renew_certificates(self) -> None:
+        """Takes up what the files of certificates hold now, from the next connection on.
+
+        Raises:
+            ConfigError: one is wrong; our own, or all of the bidders, stay as they were.
+        """
+        ours = self._certificates
+        try:
+            if ours is not None and ours.renew():
+                log.info("certificates renewed", files=[str(file) for file in ours.files])
+        finally:
+            if renewed := self._exchange.renew_certificates():
+                log.info("certificates of bidders renewed", bidders=renewed)
 
     async def wait(self) -> None:
         """Returns when the server has stopped."""
@@ -259,33 +282,14 @@ def _recorder(settings: RecordSettings, version: str) -> Recorder | None:
     return Recorder(RecordWriter(settings.file, settings.max_bytes, settings.keep), version)
 
 
-def _listen(server: grpc.aio.Server, settings: ServerSettings) -> int:
+def _listen(
+    server: grpc.aio.Server, settings: ServerSettings, certificates: Certificates | None
+) -> int:
     try:
-        credentials = _credentials(settings.tls)
-        if credentials is None:
+        if certificates is None:
             return server.add_insecure_port(settings.listen)
-        return server.add_secure_port(settings.listen, credentials)
+        return server.add_secure_port(settings.listen, certificates.credentials())
     except RuntimeError as error:
         raise ConfigError(
             f"server.listen: can't bind {settings.listen} ({error}); expected a free host:port"
-        ) from None
-
-
-def _credentials(tls: TlsSettings) -> grpc.ServerCredentials | None:
-    if tls.cert is None or tls.key is None:
-        return None
-    client_ca = None if tls.client_ca is None else _pem("client_ca", tls.client_ca)
-    return grpc.ssl_server_credentials(
-        [(_pem("key", tls.key), _pem("cert", tls.cert))],
-        root_certificates=client_ca,
-        require_client_auth=client_ca is not None,
-    )
-
-
-def _pem(name: str, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(
-            f"server.tls.{name}: {path}: {error.strerror}; expected a readable PEM file"
         ) from None

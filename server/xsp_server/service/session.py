@@ -7,7 +7,7 @@ import structlog
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.session.v1 import session_context_pb2 as pb
-from xsp_server.auction.privacy import Disclosure, Refusal
+from xsp_server.auction.privacy import Disclosure, Plan, Refusal
 from xsp_server.upstream.session import (
     ORIGIN,
     REQUEST_ID,
@@ -153,6 +153,28 @@ def disclosed(session: Session, apply: Callable[[BidRequest], Disclosure | Refus
         cookies=context.cookies if seen.user.HasField("buyeruid") else (),
     )
     return session.seen_as(view, cookies=seen.user.HasField("buyeruid"))
+
+
+class Discretion:
+    """A session, and what others may see of it and of all that is told beside it.
+
+    Attributes:
+        session: as it is.
+        seen: what `disclosed` gives.
+    """
+
+    __slots__ = ("_plan", "seen", "session")
+
+    def __init__(self, session: Session, plan: Plan) -> None:
+        """Takes the session, and what privacy does for them."""
+        self._plan = plan
+        self.session = session
+        self.seen = session if plan.takes_nothing else disclosed(session, plan.apply)
+
+    def judge(self, request: BidRequest) -> BidRequest | None:
+        """What they may see of a request; None: nothing."""
+        outcome = self._plan.apply(request)
+        return None if isinstance(outcome, Refusal) else outcome.request
 
 
 class View:

@@ -16,7 +16,10 @@ from xsp_server import auction
 from xsp_server.auction import BidKey
 from xsp_server.errors import InvalidRequest, Violation
 from xsp_server.service.exchange import AuctionRun, without
+from xsp_server.service.planning import for_strangers
+from xsp_server.service.session import Discretion
 from xsp_server.upstream import Session
+from xsp_server.vast.macros import Judge
 
 _HEAD = 1000
 """Characters of markup in which the root element of VAST is looked for."""
@@ -26,13 +29,15 @@ _LEAST_SECONDS = 0.001
 class Resolver(Protocol):
     """What follows chains: `VastChainResolver`."""
 
-    async def resolve(
+    async def resolve(  # noqa: PLR0913 - what the resolver takes
         self,
         source: VastSource,
         /,
         *,
         options: ResolveOptions,
         session: Session,
+        seen: Session,
+        judge: Judge,
         timeout: float | None,
     ) -> Resolution:
         """See `VastChainResolver.resolve`."""
@@ -68,6 +73,7 @@ class Unwrapping:
         loop = asyncio.get_running_loop()
         started = loop.time()
         end = started + (run.timings.available_ms - run.timings.total_ms) / 1000
+        whom = Discretion(session, for_strangers(run.privacy, run.request, session))
         unwraps: dict[BidKey, VastUnwrap] = {}
         documents: dict[BidKey, str] = {}
         while True:
@@ -79,7 +85,7 @@ class Unwrapping:
             left = end - loop.time()
             await asyncio.gather(
                 *(
-                    self._follow(markup, wanted, session, left, key, unwraps, documents)
+                    self._follow(markup, wanted, whom, left, key, unwraps, documents)
                     for key, markup in new.items()
                 )
             )
@@ -98,7 +104,7 @@ class Unwrapping:
         self,
         markup: str,
         wanted: VastResolution,
-        session: Session,
+        whom: Discretion,
         left: float,
         key: BidKey,
         unwraps: dict[BidKey, VastUnwrap],
@@ -110,7 +116,12 @@ class Unwrapping:
             max_hops=wanted.max_hops if wanted.HasField("max_hops") else None, parts=_PARTS
         )
         resolution = await self._resolver.resolve(
-            source, options=options, session=session, timeout=max(timeout, _LEAST_SECONDS)
+            source,
+            options=options,
+            session=whom.session,
+            seen=whom.seen,
+            judge=whom.judge,
+            timeout=max(timeout, _LEAST_SECONDS),
         )
         unwraps[key] = _unwrap_of(resolution)
         if resolution.ads:

@@ -1,14 +1,17 @@
 """VastService: chains followed, documents read and written."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from uuid import uuid4
 
+from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.vast.v1 import vast_service_pb2 as pb
 from xsp.vast.v1.resolution_pb2 import ErrorUrl, Hop, Resolution
+from xsp_server.auction.privacy import PrivacyPolicy
 from xsp_server.errors import MissingField, RetryableError
-from xsp_server.service.session import open_session
+from xsp_server.service.planning import for_strangers
+from xsp_server.service.session import Discretion, open_session
 from xsp_server.service.status import Context
 from xsp_server.upstream import Session
 from xsp_server.upstream.documents import Documents
@@ -54,9 +57,10 @@ class ErrorNotices:
 class VastServicer:
     """The methods of xsp.vast.v1.VastService."""
 
-    def __init__(self, resolver: VastChainResolver) -> None:
-        """Takes what follows chains."""
+    def __init__(self, resolver: VastChainResolver, privacy: Callable[[], PrivacyPolicy]) -> None:
+        """Takes what follows chains, and what says which policy is in force."""
         self._resolver = resolver
+        self._privacy = privacy
 
     async def ResolveVast(  # noqa: N802
         self, request: pb.ResolveVastRequest, context: Context
@@ -136,14 +140,20 @@ class VastServicer:
     ) -> Resolution:
         if not request.sources:
             raise MissingField("sources", "a tag or a document to start from")
+        whom = Discretion(session, for_strangers(self._privacy(), _NO_REQUEST, session))
         return await self._resolver.resolve(
             request.sources,
             options=request.options,
             macros=request.macros,
             session=session,
+            seen=whom.seen,
+            judge=whom.judge,
             timeout=context.time_remaining(),
             on_hop=on_hop,
         )
+
+
+_NO_REQUEST = BidRequest()
 
 
 def _session(

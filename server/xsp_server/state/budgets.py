@@ -80,6 +80,25 @@ class Standing:
         return status_of(self.levels, self.outcome, self.at)
 
 
+@value
+class _Look:
+    """How to look at a campaign's money.
+
+    Attributes:
+        levels: the campaign and its parents.
+        book: of their counters.
+        move: reads them.
+        start: first moment at which this holds.
+        end: first moment after it.
+    """
+
+    levels: tuple[Level, ...]
+    book: Book
+    move: Move
+    start: int
+    end: int
+
+
 class Budgets:
     """Reads and spends the money of campaigns."""
 
@@ -106,6 +125,8 @@ class Budgets:
         self._clock = clock
         self._keep_ms = keep_ms
         self._fail_policy = fail_policy
+        self._looks: dict[str, _Look] = {}
+        self._looks_version = -1
 
     async def get(self, settings: Settings) -> tuple[BudgetStatus, DecisionBasis]:
         """How a campaign's money stands, and what that rests on.
@@ -134,21 +155,29 @@ class Budgets:
             StoreAway: the store can't be reached.
         """
         now_ms = self._clock()
-        levels = [levels_of(self._campaigns.lineage(each), now_ms) for each in campaigns]
-        here: dict[Book, list[int]] = {}
-        for place, each in enumerate(levels):
-            here.setdefault(book_of(each[-1].settings.id), []).append(place)
-        moves = {
-            book: [Move(Kind.CHECK, statuses.entries(levels[place], 0, now_ms)) for place in places]
-            for book, places in here.items()
-        }
+        looks = [self._look_at(each, now_ms) for each in campaigns]
+        moves: dict[Book, list[Move]] = {}
+        for look in looks:
+            moves.setdefault(look.book, []).append(look.move)
         outcomes = await apply_all(self._backend, moves, now_ms)
-        standings = {
-            place: Standing(levels[place], outcome, now_ms)
-            for book, places in here.items()
-            for place, outcome in zip(places, outcomes[book], strict=True)
-        }
-        return [standings[place] for place in range(len(campaigns))]
+        told = {book: iter(those) for book, those in outcomes.items()}
+        return [Standing(look.levels, next(told[look.book]), now_ms) for look in looks]
+
+    def _look_at(self, settings: Settings, now_ms: int) -> "_Look":
+        """How to look at a campaign's money: worked out once for an hour of its."""
+        if self._looks_version != self._campaigns.version:
+            self._looks, self._looks_version = {}, self._campaigns.version
+        look = self._looks.get(settings.id)
+        if look is None or not look.start <= now_ms < look.end:
+            levels = levels_of(self._campaigns.lineage(settings), now_ms)
+            look = self._looks[settings.id] = _Look(
+                levels,
+                book_of(levels[-1].settings.id),
+                Move(Kind.CHECK, statuses.entries(levels, 0, now_ms)),
+                max(max(each.day[0], each.hour[0]) for each in levels),
+                min(min(each.day[1], each.hour[1]) for each in levels),
+            )
+        return look
 
     async def read(self, lineage: Lineage, now_ms: int) -> BudgetStatus:
         """How a campaign's money stands.

@@ -37,6 +37,7 @@ from xsp_server.state.backend import (
     StateBackend,
     Status,
     StoreAway,
+    apply_all,
 )
 from xsp_server.state.basis import away, is_open, stored
 from xsp_server.state.campaigns import Campaigns
@@ -353,15 +354,18 @@ class Caps:
         Raises:
             StoreAway: the store can't be reached.
         """
-
-        async def look(book: str) -> None:
-            here = [each for each in candidates if book in each.books]
-            moves = [Move(Kind.CHECK, tuple(each.entries(book))) for each in here]
-            outcomes = await self._backend.apply(Book(book), moves, self._clock())
-            for each, outcome in zip(here, outcomes, strict=True):
-                each.take(book, outcome)
-
-        await asyncio.gather(*(look(book) for book in _books(candidates)))
+        here = {
+            Book(book): [each for each in candidates if book in each.books]
+            for book in _books(candidates)
+        }
+        moves = {
+            book: [Move(Kind.CHECK, tuple(each.entries(book.name))) for each in those]
+            for book, those in here.items()
+        }
+        outcomes = await apply_all(self._backend, moves, self._clock())
+        for book, those in here.items():
+            for each, outcome in zip(those, outcomes[book], strict=True):
+                each.take(book.name, outcome)
 
     async def _count(self, call: _Call, candidates: Sequence[Candidate]) -> list[bool]:
         """Counts what is allowed; of each candidate that was counted or refused, if it is a replay.
