@@ -74,6 +74,26 @@ async def test_resolve_follows_no_private_address_unless_it_is_told_to():
     assert not asked
 
 
+async def test_resolve_asks_several_sources_in_turn_unless_it_is_told_otherwise():
+    async with serving() as ads:
+        sources = [f"{ads.address}/gone", f"{ads.address}/ad", f"{ads.address}/tag"]
+        _, in_turn = await vast("resolve", *sources, "--allow-private")
+        _, at_once = await vast("resolve", *sources, "--allow-private", "--ask", "parallel")
+    assert in_turn.startswith("1 ads, 1 failures, 2 requests")
+    assert at_once.startswith("2 ads, 1 failures, 4 requests")
+    assert at_once.count("ad ad Ad 15 s") == 2
+
+
+async def test_resolve_tells_which_sources_were_given_up():
+    async with serving() as ads:
+        ads.held.add("/tag")
+        sources = [f"{ads.address}/tag", f"{ads.address}/ad"]
+        status, output = await vast("resolve", *sources, "--allow-private", "--ask", "first")
+    assert status == 0
+    (line,) = (line for line in output.splitlines() if "/tag" in line)
+    assert line.endswith("another member of the group gave an ad first")
+
+
 def test_resolve_reads_files_and_standard_input(xsp, inline):
     assert xsp("resolve", inline).exit_code == 0
     assert "1 ads" in xsp("resolve", "-", input=INLINE).output

@@ -72,7 +72,7 @@ class Chain:
         return [f"{host}:{self.port}" for host in sorted(found)]
 
     def sources(self) -> list[resolve_options_pb2.VastSource]:
-        """Where to start; a list of entries is a waterfall."""
+        """Where to start; a list of entries is a waterfall, and an object a group."""
         entry = self.documents["entry"]
         if entry is None:
             (given,) = (r for r in self.documents["responses"] if r["uri"] == "xml:entry")
@@ -81,7 +81,7 @@ class Chain:
                 source.base_uri = self.documents["base_uri"]
             return [source]
         entries = entry if isinstance(entry, list) else [entry]
-        return [resolve_options_pb2.VastSource(tag_uri=uri) for uri in entries]
+        return [_source(each) for each in entries]
 
     def options(self) -> resolve_options_pb2.ResolveOptions:
         given = dict(self.documents["options"])
@@ -116,6 +116,17 @@ class Chain:
 
     def _read(self, file: str) -> bytes:
         return _HOST.sub(rb"\1:%d" % self.port, (self.folder / file).read_bytes())
+
+
+def _source(entry: str | Mapping[str, Any]) -> resolve_options_pb2.VastSource:
+    """An address, or a group of entries."""
+    if isinstance(entry, str):
+        return resolve_options_pb2.VastSource(tag_uri=entry)
+    group = resolve_options_pb2.TagGroup(
+        mode=f"TAG_GROUP_MODE_{entry['ask'].upper()}",
+        members=[_source(each) for each in entry["members"]],
+    )
+    return resolve_options_pb2.VastSource(group=group)
 
 
 def answer_to(uri: str, responses: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -53,6 +53,12 @@ class Told:
     def to_message(self) -> session_context_pb2.SessionContext:
         return self.message
 
+    def branch(self) -> "Told":
+        return self
+
+    def join(self, branch: "Told") -> None:
+        assert branch is self
+
 
 @dataclass
 class Memory:

@@ -787,3 +787,50 @@ async def test_an_error_url_without_a_macro_is_planned_and_a_blank_one_is_not() 
         "http://w.example/e?101",
         "http://plain.example/",
     ]
+
+
+def side_of_errors() -> Memory:
+    """A chain that fails; its Error URLs say who requests them."""
+    tell = "<Error><![CDATA[http://w.example/s?[SERVERSIDE]]]></Error>"
+    uri = "http://b.example/?[SERVERSIDE]"
+    upstream = Memory({TAG: vast(wrapper("w", uri, tell))})
+    upstream.documents |= {f"http://b.example/?{side}": vast() for side in ("1", "2", "-2")}
+    return upstream
+
+
+@pytest.mark.parametrize(
+    ("given", "firing", "side"),
+    [
+        (None, options_pb.ERROR_FIRING_CALLER, "0"),
+        ("1", options_pb.ERROR_FIRING_CALLER, "0"),
+        (None, options_pb.ERROR_FIRING_SERVER_MUST_AND_SHOULD, "2"),
+        ("1", options_pb.ERROR_FIRING_SERVER_MUST_AND_SHOULD, "1"),
+        (None, options_pb.ERROR_FIRING_SERVER_MUST, "0"),  # these should be, not must
+    ],
+)
+async def test_serverside_in_an_error_url_is_of_whoever_requests_it(
+    given: str | None, firing: options_pb.ErrorFiring.ValueType, side: str
+) -> None:
+    upstream, handed = side_of_errors(), list[pb.ErrorUrl]()
+    macros = macros_pb2.MacroOptions()
+    if given is not None:
+        macros.values["SERVERSIDE"].text = given
+    resolution = await resolver(upstream, fire=handed.extend).resolve(
+        TAG, options=Options(error_firing=firing), macros=macros
+    )
+    assert upstream.asked[1] == f"http://b.example/?{given or 2}"
+    assert [url.url for url in resolution.error_plan][1] == f"http://w.example/s?{side}"
+    assert len(handed) == (2 if side != "0" else 0)
+
+
+async def test_serverside_is_the_clients_where_the_resolver_requests_nothing() -> None:
+    firing = options_pb.ERROR_FIRING_SERVER_MUST_AND_SHOULD
+    resolution = await resolve(side_of_errors(), error_firing=firing)
+    assert [url.url for url in resolution.error_plan][1] == "http://w.example/s?0"
+
+
+async def test_serverside_that_is_withheld_stays_so_whoever_requests() -> None:
+    macros = macros_pb2.MacroOptions()
+    macros.values["SERVERSIDE"].absence = macros_pb2.MACRO_ABSENCE_WITHHELD
+    resolution = await resolver(side_of_errors()).resolve(TAG, macros=macros)
+    assert [url.url for url in resolution.error_plan][1] == "http://w.example/s?-2"

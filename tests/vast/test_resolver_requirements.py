@@ -88,5 +88,6 @@ def test_every_rule_that_is_an_error_has_a_code() -> None:
         lists.FAILURE_REASON_UNSPECIFIED,
         lists.FAILURE_REASON_MULTIPLE_ADS_NOT_ALLOWED,
         lists.FAILURE_REASON_AD_LIMIT,
+        lists.FAILURE_REASON_NOT_NEEDED,
     }
     assert set(lists.FailureReason.values()) - set(CODES) == without

@@ -25,7 +25,8 @@ from xsp_server.service.server import Server
 def command(file: Path | None) -> None:
     """Run the server until SIGTERM or Ctrl-C, then drain and stop.
 
-    Settings of auctions, bidders and logs are read again when the file changes, and on SIGHUP.
+    Settings of auctions, bidders and logs, and certificates, are read again when their files
+    change, and on SIGHUP.
     """
     settings = config.load(file)
     logs.configure(settings.log)
@@ -45,7 +46,7 @@ async def serve(settings: Settings, file: Path | None = None) -> None:
             server.change(changed)
             logs.configure(changed.log)
 
-        source = SettingsFile(file, change)
+        source = SettingsFile(file, change, server)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, source.read_again)
         watch = asyncio.create_task(source.watch())
         # What start-up made stays: no collection of garbage has to look at it again, each of which

@@ -1,6 +1,7 @@
 """`xsp vast`: resolve a chain here, or say what is wrong with a document."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,7 +13,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from xsp.vast.v1.resolution_pb2 import FiringDuty, Hop, Resolution, ResolvedAd
-from xsp.vast.v1.resolve_options_pb2 import ResolveOptions, VastSource
+from xsp.vast.v1.resolve_options_pb2 import (
+    ResolveOptions,
+    TagGroup,
+    TagGroupMode,
+    VastSource,
+)
 from xsp.vast.v1.vast_lists_pb2 import FailureReason
 from xsp.vast.v1.violations_pb2 import Violation, ViolationRule, ViolationSeverity
 from xsp_server.errors import XspError
@@ -28,7 +34,14 @@ def command() -> None:
 
 
 @command.command("resolve")
-@click.argument("source")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "--ask",
+    type=click.Choice(["waterfall", "parallel", "first"]),
+    default="waterfall",
+    show_default=True,
+    help="Several sources: one by one, all at once, or all at once until one has an ad.",
+)
 @click.option("--user", "user_id", help="User id of the session.")
 @click.option("--max-hops", type=click.IntRange(0, 20), default=5, show_default=True)
 @click.option("--base", help="Address of a FILE; relative ones resolve against it.")
@@ -36,7 +49,8 @@ def command() -> None:
 @click.option("--xml", "as_xml", is_flag=True, help="Print the merged document.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole Resolution as JSON.")
 def resolve(
-    source: str,
+    sources: tuple[str, ...],
+    ask: str,
     user_id: str | None,
     max_hops: int,
     base: str | None,
@@ -48,8 +62,10 @@ def resolve(
 
     Exit status 1 where there is no ad.
     """
-    start = _source(source, base)
-    resolution = uvloop.run(_resolve(start, user_id, max_hops, allow_private))
+    starts = [_source(source, base) for source in sources]
+    if ask in _MODES:
+        starts = [VastSource(group=TagGroup(mode=_MODES[ask], members=starts))]
+    resolution = uvloop.run(_resolve(starts, user_id, max_hops, allow_private))
     if as_json:
         click.echo(MessageToJson(resolution, preserving_proto_field_name=True))
     elif as_xml:
@@ -86,6 +102,10 @@ def lint_files(files: tuple[BinaryIO, ...]) -> None:
     sys.exit(int(failed))
 
 
+_MODES = {
+    "parallel": TagGroupMode.TAG_GROUP_MODE_PARALLEL,
+    "first": TagGroupMode.TAG_GROUP_MODE_FIRST,
+}
 _LONGEST_LINE = 10_000
 _ERROR = ViolationSeverity.VIOLATION_SEVERITY_ERROR
 
@@ -112,7 +132,7 @@ def draw(resolution: Resolution, console: Console) -> None:
 
 
 async def _resolve(
-    start: VastSource, user_id: str | None, max_hops: int, allow_private: bool
+    starts: Sequence[VastSource], user_id: str | None, max_hops: int, allow_private: bool
 ) -> Resolution:
     guard = GuardSettings()
     if allow_private:
@@ -121,7 +141,7 @@ async def _resolve(
     async with VastUpstream(VastSettings.model_validate(section)) as upstream:
         resolver = VastChainResolver(upstream)
         options = ResolveOptions(max_hops=max_hops)
-        return await resolver.resolve(start, user_id=user_id, options=options)
+        return await resolver.resolve(starts, user_id=user_id, options=options)
 
 
 def _source(source: str, base: str | None) -> VastSource:
@@ -150,6 +170,8 @@ def _hop(hop: Hop) -> Text:
         line.append(f" after {len(hop.redirects)} redirects", "dim")
     if hop.code:
         line.append(f" {hop.code} {hop.message}", "red")
+    elif hop.reason:
+        line.append(f" {hop.message}", "dim")
     return line
 
 

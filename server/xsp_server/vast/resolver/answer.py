@@ -18,7 +18,7 @@ from xsp_server.vast.resolver.requests import Filler
 from xsp_server.vast.resolver.trace import Step, Trace, timestamp
 from xsp_server.vast.resolver.tracker_macros import filled
 from xsp_server.vast.resolver.wishes import Wishes
-from xsp_server.vast.schema import version_of
+from xsp_server.vast.schema import name_of, version_of
 
 Ending: TypeAlias = resolution_pb2.ResolutionOutcome.ValueType
 
@@ -130,6 +130,7 @@ def _resolved(found: Found, outcome: Outcome, context: Context) -> resolution_pb
             resolved.metadata.CopyFrom(_metadata(resolved.ad, found.chain, context.trace.steps))
     else:
         resolved = way_of(found.chain)
+    resolved.source = found.source
     if found.stands_for is not None:
         resolved.fallback_for = outcome.failed.index(found.stands_for)
     return resolved
@@ -194,8 +195,8 @@ def _xml(resolution: resolution_pb2.Resolution, outcome: Outcome, wishes: Wishes
         ),
         default=_NEWEST,
     )
-    document = vast_pb2.Vast(ads=[resolved.ad for resolved in resolution.ads])
-    return render(document, version=VastVersion.ValueType(version)).xml
+    ads = [resolved.ad for resolved in resolution.ads]
+    return render(vast_pb2.Vast(version=name_of(version), ads=ads)).xml
 
 
 _LOWEST: Final = VastVersion.VAST_VERSION_2_0

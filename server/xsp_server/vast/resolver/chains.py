@@ -3,18 +3,20 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import SystemRandom
 
 from xsp.vast.v1 import macros_pb2, resolution_pb2, resolve_options_pb2
 from xsp.vast.v1 import resolve_options_pb2 as options_pb
 from xsp_server.vast.macros import Judge, MacroChoices, careful
 from xsp_server.vast.resolver.answer import Context, answer
-from xsp_server.vast.resolver.driver import Call, Driver, Used
+from xsp_server.vast.resolver.driver import Call, Used
 from xsp_server.vast.resolver.fetcher import Session, Upstream
-from xsp_server.vast.resolver.outcome import Outcome
+from xsp_server.vast.resolver.groups import ask
 from xsp_server.vast.resolver.requests import Filler, Origin, RandBits
+from xsp_server.vast.resolver.sources import arranged
 from xsp_server.vast.resolver.trace import Clock, Trace, duration, timestamp
-from xsp_server.vast.resolver.wishes import ResolverSettings, Wishes, check_sources, read
+from xsp_server.vast.resolver.wishes import ResolverSettings, Wishes, read
 
 Source = resolve_options_pb2.VastSource
 OnHop = Callable[[resolution_pb2.Hop], None]
@@ -73,6 +75,8 @@ class VastChainResolver:
         options: resolve_options_pb2.ResolveOptions = _NO_OPTIONS,
         macros: macros_pb2.MacroOptions = _NO_MACROS,
         session: Session | None = None,
+        seen: Session | None = None,
+        judge: Judge | None = None,
         timeout: float | None = None,
         on_hop: OnHop | None = None,
     ) -> resolution_pb2.Resolution:
@@ -82,12 +86,16 @@ class VastChainResolver:
 
         Args:
             source: a tag's address, a document's bytes, or the contract's message of either;
-                several are a waterfall. None: the upstream's own.
+                several are a waterfall, and a group may stand in the place of one. None: the
+                upstream's own.
             user_id: whom it is for, where there is no session.
             max_hops: Wrappers followed on the way to one InLine, where the options don't say.
             options: limits and wishes.
             macros: values and spellings of macros.
             session: whom it is for. None: one is opened for the call.
+            seen: the session as the servers that are asked may see it. None: as it is.
+            judge: what privacy leaves of the values of macros in this call. None: what the
+                resolver's own does.
             timeout: seconds that the caller waits; the options' times hold too. None: they alone.
             on_hop: told of each hop when it ends.
 
@@ -98,29 +106,31 @@ class VastChainResolver:
         """
         clock = Clock(self._wall, self._monotonic)
         sources = self._upstream.sources if source is None else _sources(source)
-        check_sources(sources)
+        group = arranged(sources)
         wishes = read(options, self._settings, max_hops=max_hops, timeout=timeout)
+        if self._fire is None and wishes.firing:
+            wishes = replace(wishes, firing=options_pb.ERROR_FIRING_CALLER)
         is_fresh = session is None or not session.was_told
         session = session or self._upstream.open_session(user_id)
         filler = Filler(
             MacroChoices.from_message(macros),
             wishes,
             session,
-            Origin(self._judge, clock.now_ns, self._randbits, is_fresh),
+            Origin(judge or self._judge, clock.now_ns, self._randbits, is_fresh),
         )
         bodies = options_pb.RESOLUTION_PART_SOURCE_DOCUMENTS in wishes.parts
         trace = Trace(clock, on_hop, with_bodies=bodies)
         call = Call(
             wishes=wishes,
             fetcher=self._upstream.fetcher,
-            session=session,
+            session=seen or session,
             filler=filler,
             clock=clock,
             trace=trace,
             places=asyncio.Semaphore(self._settings.concurrency),
             used=Used(wishes.max_fetches, self._settings.max_documents),
         )
-        outcome = await _waterfall(call, sources)
+        outcome = await ask(call, group, wishes.total_timeout)
         resolution = answer(outcome, Context(wishes, filler, trace))
         self._fire_errors(resolution, wishes)
         resolution.start_time.CopyFrom(timestamp(clock.start_ns))
@@ -132,9 +142,6 @@ class VastChainResolver:
         planned = [url for url in resolution.error_plan if url.fired_by_server]
         if self._fire is not None and planned:
             self._fire(planned)
-        elif planned:
-            for url in planned:
-                url.fired_by_server = False
         if options_pb.RESOLUTION_PART_ERROR_PLAN not in wishes.parts:
             resolution.ClearField("error_plan")
 
@@ -145,13 +152,3 @@ def _sources(source: Source | str | bytes | Sequence[Source]) -> Sequence[Source
     if isinstance(source, bytes):
         return [Source(document=source)]
     return [source] if isinstance(source, Source) else source
-
-
-async def _waterfall(call: Call, sources: Sequence[Source]) -> Outcome:
-    """One source after the other, until one gives an ad."""
-    outcome = Outcome()
-    for index, source in enumerate(sources):
-        outcome.add([await Driver(call, index, source).run()])
-        if outcome.found:
-            break
-    return outcome

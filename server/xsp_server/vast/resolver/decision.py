@@ -135,6 +135,10 @@ def decide(received: Received, wishes: Wishes) -> Decision:
     if not document.ads:
         return Decision(failure=_EMPTY if place.chain else None)
     version = document.version if document.HasField("version") else None
+    if len(document.ads) == 1 and place.follows:
+        ad = document.ads[0]
+        if place.allows_many or not ad.HasField("sequence"):
+            return _single(Link(ad, hop, 0, version), place, wishes)
     links = [Link(ad, hop, index, version) for index, ad in enumerate(document.ads)]
     left_out: list[LeftOut] = []
     if not place.allows_many:
@@ -234,6 +238,14 @@ def _without(
         return links
     left_out += [LeftOut((*place.chain, link), reason) for link in links if unwanted(link)]
     return [link for link in links if not unwanted(link)]
+
+
+def _single(link: Link, place: Place, wishes: Wishes) -> Decision:
+    """The one ad of a document, as most have, where no rule about several leaves it out."""
+    candidates = (_candidate(link, place, wishes, None),)
+    if link.ad.HasField("sequence"):
+        return Decision(pod=candidates, takes_one=not place.allows_many)
+    return Decision(alone=candidates, takes_one=not place.allows_many)
 
 
 def _arranged(

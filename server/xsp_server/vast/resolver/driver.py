@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from xsp.vast.v1 import resolve_options_pb2, vast_pb2
 from xsp.vast.v1 import vast_lists_pb2 as lists
+from xsp.vast.v1 import vast_pb2
 from xsp_server.vast.faults import VastUnreadable
 from xsp_server.vast.limits import Limits
 from xsp_server.vast.lint import lint
@@ -25,6 +25,7 @@ from xsp_server.vast.resolver.outcome import Chain, Failed, Found, Outcome
 from xsp_server.vast.resolver.refused import TagRefused
 from xsp_server.vast.resolver.requests import Filler
 from xsp_server.vast.resolver.requirements import Refusal
+from xsp_server.vast.resolver.sources import Tag
 from xsp_server.vast.resolver.trace import Clock, Step, Trace
 from xsp_server.vast.resolver.wishes import Wishes, seconds
 
@@ -45,6 +46,8 @@ class Call:
         trace: notes the steps.
         places: for fetches that are under way at once.
         used: requests and documents so far.
+        at_once: whether other sources are asked at the same time. Then fetches need places, and
+            each step counts its requests, since it may be given up before its document is here.
     """
 
     wishes: Wishes
@@ -55,25 +58,27 @@ class Call:
     trace: Trace
     places: asyncio.Semaphore
     used: "Used"
+    at_once: bool = False
 
 
 class Driver:
     """Follows the chains of one source."""
 
-    def __init__(self, call: Call, index: int, source: resolve_options_pb2.VastSource) -> None:
+    def __init__(self, call: Call, tag: Tag, deadline: float) -> None:
         """Takes the source; its time begins now.
 
         Args:
             call: that it is part of.
-            index: of the source in the request.
-            source: where to start.
+            tag: where to start.
+            deadline: seconds on the call's clock; the source's own time may be shorter.
         """
         self._call = call
-        self._index = index
-        self._source = source
+        self._tag = tag
+        self._index = tag.index
+        self._source = source = tag.source
         self._limits = Limits(max_bytes=call.wishes.max_body_bytes)
-        self._has_branched = False
-        self._deadline = call.wishes.total_timeout
+        self._has_branched = call.at_once
+        self._deadline = deadline
         if source.HasField("timeout"):
             own = call.clock.elapsed() + seconds(source.timeout)
             self._deadline = min(self._deadline, own)
@@ -95,7 +100,7 @@ class Driver:
         step.url = self._call.filler.request(tag_uri, ())
         await self._ask(step)
         if step.reason in _FORBIDDEN and not (step.document and step.document.redirects):
-            raise TagRefused(self._index, step.message)
+            raise TagRefused(self._index, step.message, self._tag.path)
         return await self._go_on(step, Place(self._index, visited=frozenset({tag_uri})))
 
     async def _go_on(self, step: Step, place: Place) -> Outcome:
@@ -121,7 +126,10 @@ class Driver:
             if isinstance(way, Outcome):
                 return way
             step, place = way
-            await self._ask(step)
+            if self._has_branched:
+                await self._ask(step)
+            else:
+                await self._fetch(step)
 
     async def _branch(self, received: Received, decision: Decision) -> Outcome:
         """What becomes of a document with several ads, or none."""
@@ -169,10 +177,11 @@ class Driver:
         chain = (*place.chain, link)
         uri = link.ad.wrapper.vast_ad_tag_uri
         step = self._call.trace.begin(self._index, len(chain), uri, (received.hop, link.ad_index))
-        step.url = complete(self._call.filler.request(uri, chain), received.base)
+        filled = self._call.filler.request(uri, chain)
+        step.url = complete(filled, received.base)
         if step.url is None:
             return self._refused(step, chain, _INCOMPLETE)
-        address = complete(uri, received.base) or uri
+        address = step.url if filled == uri else complete(uri, received.base) or uri
         below = place.below(candidate, address, received.base, self._call.wishes)
         if isinstance(below, Place):
             return step, below
@@ -201,6 +210,8 @@ class Driver:
             step.reason, step.message = _TOO_MANY
             return
         ask = self._ask_for(step.url or "", min(left, call.wishes.hop_timeout))
+        if call.at_once:
+            ask = ask._replace(take=step.counting(ask.take))
         document = await call.fetcher.fetch(ask)
         step.document, step.base = document, document.final_url
         if document.reason == lists.FAILURE_REASON_UNSPECIFIED:
@@ -241,10 +252,11 @@ class Driver:
 
     def _tell_expiry(self, step: Step, ask: DocumentAsk) -> None:
         """Lets the cache know of ads that expire: `Expires` counts from the request."""
-        if step.vast is not None and step.document is not None:
-            requested = step.document.requested_ns
-            for ad in step.vast.ads:
-                if requested is not None and ad.inline.HasField("expires"):
+        document, vast = step.document, step.vast
+        if vast is not None and document is not None and document.requested_ns is not None:
+            requested = document.requested_ns
+            for ad in vast.ads:
+                if ad.HasField("inline") and ad.inline.HasField("expires"):
                     self._call.fetcher.expires(ask, requested + ad.inline.expires * _SECOND)
 
 

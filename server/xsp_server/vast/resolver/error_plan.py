@@ -1,16 +1,19 @@
 """Which Error URLs are to be requested with which code. Pure (VAST 4.3 section 2.3.6)."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeAlias
 
 from xsp.vast.v1 import resolution_pb2
 from xsp.vast.v1 import resolve_options_pb2 as options_pb
 from xsp.vast.v1 import vast_lists_pb2 as lists
 from xsp_server.vast.resolver.outcome import Chain, Failed, LeftOut, NoAd, Outcome
-from xsp_server.vast.resolver.reasons import CODES
+from xsp_server.vast.resolver.reasons import CODES, Code
 from xsp_server.vast.resolver.wishes import Firing
 
-Fill = Callable[[str, int, Chain], str]
-"""From an Error URL, a code and the chain that failed to the URL with its macros filled."""
+Fill = Callable[[str, int, Chain, bool], str]
+"""From an Error URL, a code, the chain that failed, and whether the server requests the URL, to the
+URL with its macros filled."""
+Duty: TypeAlias = resolution_pb2.FiringDuty.ValueType
 
 _NOT_REQUESTED = frozenset({"", "about:blank"})
 
@@ -28,16 +31,17 @@ def plan_errors(outcome: Outcome, fill: Fill, firing: Firing) -> list[resolution
         firing: which of them the server requests.
     """
     by_server = _BY_SERVER.get(firing, frozenset())
-    plan = [
-        url
-        for index, failed in enumerate(outcome.failed)
-        for url in _of_failure(index, failed, fill)
+    return [
+        resolution_pb2.ErrorUrl(
+            url=fill(each.url, each.code, each.chain, each.duty in by_server),
+            code=each.code,
+            duty=each.duty,
+            hop=each.hop,
+            failure=each.failure,
+            fired_by_server=each.duty in by_server,
+        )
+        for each in _planned(outcome)
     ]
-    plan += [url for left_out in outcome.left_out for url in _of_left_out(left_out, fill)]
-    plan += [url for no_ad in outcome.no_ads for url in _of_no_ad(no_ad, fill)]
-    for url in plan:
-        url.fired_by_server = url.duty in by_server
-    return plan
 
 
 _BY_SERVER = {
@@ -48,50 +52,49 @@ _BY_SERVER = {
 }
 
 
-def _of_failure(index: int, failed: Failed, fill: Fill) -> Iterator[resolution_pb2.ErrorUrl]:
+class _Planned(NamedTuple):
+    """An Error URL as its document has it, and what is to become of it."""
+
+    url: str
+    code: Code
+    duty: Duty
+    hop: int
+    chain: Chain
+    failure: int | None = None
+
+
+def _planned(outcome: Outcome) -> Iterator[_Planned]:
+    for index, failed in enumerate(outcome.failed):
+        yield from _of_failure(index, failed)
+    for left_out in outcome.left_out:
+        yield from _of_left_out(left_out)
+    for no_ad in outcome.no_ads:
+        yield from _of_no_ad(no_ad)
+
+
+def _of_failure(index: int, failed: Failed) -> Iterator[_Planned]:
     code = CODES[failed.reason]
     is_no_ad = failed.reason == lists.FAILURE_REASON_NO_AD
+    duty = resolution_pb2.FIRING_DUTY_SHOULD if is_no_ad else resolution_pb2.FIRING_DUTY_MUST
     for hop, url in _of_chain(failed.chain):
-        yield resolution_pb2.ErrorUrl(
-            url=fill(url, code, failed.chain),
-            code=code,
-            duty=resolution_pb2.FIRING_DUTY_SHOULD if is_no_ad else resolution_pb2.FIRING_DUTY_MUST,
-            hop=hop,
-            failure=index,
-        )
+        yield _Planned(url, code, duty, hop, failed.chain, index)
     for url in _requested(failed.root_errors):
-        yield resolution_pb2.ErrorUrl(
-            url=fill(url, code, failed.chain),
-            code=code,
-            duty=resolution_pb2.FIRING_DUTY_MUST,
-            hop=failed.hop,
-            failure=index,
-        )
+        yield _Planned(url, code, resolution_pb2.FIRING_DUTY_MUST, failed.hop, failed.chain, index)
 
 
-def _of_left_out(left_out: LeftOut, fill: Fill) -> Iterator[resolution_pb2.ErrorUrl]:
+def _of_left_out(left_out: LeftOut) -> Iterator[_Planned]:
     """Those of a Wrapper that was not allowed, but not of the Wrappers above it, which go on."""
     if left_out.reason == lists.FAILURE_REASON_WRAPPER_NOT_ALLOWED:
         code = CODES[left_out.reason]
         for hop, url in _of_chain(left_out.chain[-1:]):
-            yield resolution_pb2.ErrorUrl(
-                url=fill(url, code, left_out.chain),
-                code=code,
-                duty=resolution_pb2.FIRING_DUTY_MAY,
-                hop=hop,
-            )
+            yield _Planned(url, code, resolution_pb2.FIRING_DUTY_MAY, hop, left_out.chain)
 
 
-def _of_no_ad(no_ad: NoAd, fill: Fill) -> Iterator[resolution_pb2.ErrorUrl]:
+def _of_no_ad(no_ad: NoAd) -> Iterator[_Planned]:
     """The code is the only one that the standard has for root Errors (VAST 3.0 section 2.4.2.4)."""
     code = lists.VAST_ERROR_CODE_NO_AD_AFTER_WRAPPER
     for url in _requested(no_ad.root_errors):
-        yield resolution_pb2.ErrorUrl(
-            url=fill(url, code, ()),
-            code=code,
-            duty=resolution_pb2.FIRING_DUTY_SHOULD,
-            hop=no_ad.hop,
-        )
+        yield _Planned(url, code, resolution_pb2.FIRING_DUTY_SHOULD, no_ad.hop, ())
 
 
 def _of_chain(chain: Chain) -> Iterator[tuple[int, str]]:

@@ -153,6 +153,14 @@ class Session(Protocol):
         """All that is known, filled in."""
         ...
 
+    def branch(self) -> Any:
+        """The same session for a chain that may be given up, with cookies that go on apart."""
+        ...
+
+    def join(self, branch: Any, /) -> None:
+        """Takes the cookies of a branch that was not given up."""
+        ...
+
 
 class Upstream(Protocol):
     """What a resolver is built over."""

@@ -12,6 +12,6 @@ class TagRefused(XspError):
     status = "PERMISSION_DENIED"
     reason = "ADDRESS_REFUSED"
 
-    def __init__(self, source: int, message: str) -> None:
-        """Names the source, by its index in the request."""
-        super().__init__(f"sources[{source}]: {message}", source=source)
+    def __init__(self, source: int, message: str, path: str) -> None:
+        """Names the source, by its place among all of the request and by where it stands there."""
+        super().__init__(f"{path}: {message}", source=source)

@@ -23,6 +23,10 @@ from xsp_server.vast.resolver.fetcher import Session
 from xsp_server.vast.resolver.outcome import Chain
 from xsp_server.vast.resolver.wishes import Wishes
 
+_BY_CLIENT, _FOR_ANYBODY = 0, 2
+"""SERVERSIDE of what the client requests, and of what the server does for nobody knows whom. It is
+1 for a client that told it to, which only the caller can know."""
+
 RandBits = Callable[[int], int]
 """As many random bits as asked for, as a number."""
 
@@ -66,6 +70,9 @@ class Filler:
         given = choices.given.get("TRANSACTIONID")
         self.transaction_id = given if isinstance(given, str) else _new_id(origin.randbits)
         self._values: MacroValues | None = None
+        self._server_side = choices.given.get("SERVERSIDE", _FOR_ANYBODY)
+        is_told = not isinstance(self._server_side, Absence)
+        self._client_side = _BY_CLIENT if is_told else self._server_side
 
     def request(self, address: str, chain: Chain) -> str:
         """The address of a document below these Wrappers."""
@@ -77,11 +84,14 @@ class Filler:
         codes = dict.fromkeys(code for codes in blocked.values() for code in codes)
         return self._fill(address, {"BLOCKEDADCATEGORIES": tuple(codes)} if codes else {})
 
-    def error(self, url: str, code: int, chain: Chain) -> str:
-        """An Error URL of a chain that failed with this code."""
+    def error(self, url: str, code: int, chain: Chain, by_server: bool) -> str:
+        """An Error URL of a chain that failed with this code, for whoever requests it."""
         if not self._may_have_macros(url):
             return url
-        values: dict[str, Value] = {"ERRORCODE": code}
+        values: dict[str, Value] = {
+            "ERRORCODE": code,
+            "SERVERSIDE": self._server_side if by_server else self._client_side,
+        }
         if chain and chain[-1].ad.HasField("inline"):
             values |= values_of_ad(chain[-1].ad)
         return self._fill(url, values)
@@ -112,11 +122,12 @@ class Filler:
     def _known(self) -> MacroValues:
         if self._values is None:
             needs = self._wishes.requirements or AdRequirements()
-            asked = Asked(self.transaction_id, requirements=needs)
+            asked = Asked(self.transaction_id, server_side=self._server_side, requirements=needs)
+            given = self._choices.given
             self._values = values_of(
                 self._session.to_message(),
                 asked,
-                given=self._choices.given,
+                given={name: given[name] for name in given.keys() - {"SERVERSIDE"}},
                 judge=self._origin.judge,
             )
         return self._values

@@ -1,6 +1,6 @@
 """The steps of a resolution, noted as they happen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,8 @@ class Step:
         tag_uri: the address as the tag or the Wrapper has it; None: the document was given.
         parent: hop and place of the Wrapper that led here; None: a source did.
         began: seconds since the call's start.
-        ended: likewise.
+        ended: likewise; below 0: it hasn't.
+        requests: made so far, where they are counted.
         url: requested, or to be requested, first.
         base: the address that the document came from, or is said to.
         document: what came of the ask; None: nothing was asked.
@@ -68,7 +69,8 @@ class Step:
     tag_uri: str | None
     parent: tuple[int, int] | None
     began: float
-    ended: float = 0.0
+    ended: float = -1.0
+    requests: int = 0
     url: str | None = None
     base: str | None = None
     document: Document | None = None
@@ -77,6 +79,21 @@ class Step:
     reason: Reason = lists.FAILURE_REASON_UNSPECIFIED
     message: str = ""
     violations: Sequence[violations_pb2.Violation] = ()
+
+    @property
+    def request_count(self) -> int:
+        """HTTP requests made for it."""
+        return self.requests if self.document is None else self.document.request_count
+
+    def counting(self, take: Callable[[], bool]) -> Callable[[], bool]:
+        """Asks whether one more request may be made, and counts it if so."""
+
+        def take_and_count() -> bool:
+            taken = take()
+            self.requests += taken
+            return taken
+
+        return take_and_count
 
     def values(self, start_ns: int, *, with_body: bool) -> dict[str, Any]:
         """The fields of the contract's message."""
@@ -96,10 +113,13 @@ class Step:
             values["parent_hop"], values["parent_ad_index"] = self.parent
         if self.document is not None:
             values |= _of_fetch(self.document)
+        elif self.requests:
+            values["request_count"] = self.requests
         if self.vast is not None:
             values |= _of_document(self.vast)
         if self.reason != lists.FAILURE_REASON_UNSPECIFIED:
-            values |= {"reason": self.reason, "message": self.message, "code": CODES[self.reason]}
+            code = CODES.get(self.reason)
+            values |= {"reason": self.reason, "message": self.message, "code": code}
         if with_body and (self.body or self.vast is not None):
             values["document"] = self.body
         return values
@@ -166,16 +186,29 @@ class Trace:
         if self._on_hop is not None:
             self._on_hop(resolution_pb2.Hop(**self._values(step)))
 
+    def give_up(self, sources: Collection[int]) -> None:
+        """Ends what is under way of some sources."""
+        for step in self.steps:
+            if step.ended < 0 and step.source in sources:
+                step.reason, step.message = _NOT_NEEDED
+                self.end(step)
+
     def hops(self) -> list[Any]:
         """All steps as the fields of the contract's messages."""
         return [self._values(step) for step in self.steps]
 
     def fetch_count(self) -> int:
         """HTTP requests made."""
-        return sum(step.document.request_count for step in self.steps if step.document)
+        return sum(step.request_count for step in self.steps)
 
     def _values(self, step: Step) -> dict[str, Any]:
         return step.values(self._clock.start_ns, with_body=self._with_bodies)
+
+
+_NOT_NEEDED = (
+    lists.FAILURE_REASON_NOT_NEEDED,
+    "another member of the group gave an ad first",
+)
 
 
 def timestamp(ns: int) -> Timestamp:

@@ -173,23 +173,6 @@ def seconds(duration: Duration) -> float:
     return duration.seconds + duration.nanos / 1e9
 
 
-def check_sources(sources: Sequence[pb.VastSource], path: str = "sources") -> None:
-    """Whether every source says where to start, and how long it may take.
-
-    Raises:
-        InvalidOptions: there is none, or one doesn't.
-    """
-    violations = [] if sources else [Violation(path, "missing; expected at least one")]
-    for index, source in enumerate(sources):
-        if not (source.tag_uri or source.document):
-            expected = "missing; expected tag_uri or document"
-            violations.append(Violation(f"{path}[{index}].start", expected))
-        if source.HasField("timeout") and seconds(source.timeout) <= 0:
-            violations.append(Violation(f"{path}[{index}].timeout", _POSITIVE))
-    if violations:
-        raise InvalidOptions(*violations)
-
-
 _POSITIVE = "expected more than 0"
 
 
