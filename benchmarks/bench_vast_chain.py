@@ -1,9 +1,10 @@
 """A chain of five Wrappers and an InLine, from a local server: ours, a floor and a peer.
 
-The floor is bare aiohttp and lxml: it follows the addresses, counts impressions and does nothing
-else: no guard, no merge, no trackers with origins, no XML. The peer is vast-client-js under Node,
-where that is present. All are asked in turn, round by round, over the same connections to one
-server; each is a process of its own.
+The floor is bare aiohttp and lxml: it follows the addresses, counts impressions, limits bodies and
+times, and does nothing else: no guard, no merge, no trackers with origins, no XML. The peer is
+vast-client-js under Node, where that is present; it gives merged ads, as "the ads alone" do. All
+are asked in turn, round by round, over kept connections to one server; each is a process of its
+own.
 """
 
 import argparse
@@ -127,9 +128,11 @@ def table(figures: dict[str, Any]) -> str:
                 f"   {cpu / floor['cpu_us_per_chain']:.2f} x its CPU"
             )
         if "vast_client_js" in measured:
-            peer = measured["vast_client_js"]["chains_per_second"]
-            ours = measured["xsp"]["chains_per_second"]
-            lines.append(f"  XSP's throughput is {ours / peer:.1f} times vast-client-js's")
+            peer = measured["vast_client_js"]
+            for name in ("xsp_ads", "xsp"):
+                times = measured[name]["chains_per_second"] / peer["chains_per_second"]
+                cpu = measured[name]["cpu_us_per_chain"] / peer["cpu_us_per_chain"]
+                lines.append(f"  {LABELS[name]}: {times:.2f} x vast-client-js, {cpu:.2f} x its CPU")
         else:
             lines.append("  no Node, or no vast-client-js: the peer was not measured")
     return "\n".join(lines)

@@ -23,7 +23,7 @@ from xsp_server.service import logs
 from xsp_server.service.server import Server
 from xsp_server.simulator.model import BidderModel
 from xsp_server.simulator.settings import BidderSettings
-from xsp_server.upstream import Ask, Transport, TransportError, UpstreamConfig
+from xsp_server.upstream import Ask, Begun, Transport, TransportError, UpstreamConfig
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "requests" / "ctv_and_banner.json"
 
@@ -66,6 +66,10 @@ class CannedTransport(Transport):
             await asyncio.sleep(timeout)
             raise TransportError(Outcome.TIMEOUT, "no answer")
         return self._answer
+
+    def begin(self, ask: Ask, timeout: float) -> Begun:
+        """See `Transport.begin`."""
+        return super().begin(ask, timeout) if ask.request.id == HANG else self._answer
 
 
 async def main(bidders: int, imps: int, margin_ms: int, keep_bids: int) -> None:

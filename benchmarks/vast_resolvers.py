@@ -3,12 +3,15 @@
 python vast_resolvers.py KIND ADDRESS
 
 KIND is `xsp`, `xsp_ads` (nothing but the merged ads as messages) or `bare`, which follows addresses
-and counts impressions with aiohttp and lxml, and knows nothing else. For each line `COUNT
-CONCURRENCY` on standard input so many chains are resolved, and their seconds, CPU seconds and
-impressions printed.
+and counts impressions with aiohttp and lxml, and knows nothing else. What any caller has to do, all
+of them do: they keep connections, limit bodies and times, and follow no entity.
+
+For each line `COUNT CONCURRENCY` on standard input so many chains are resolved, and their seconds,
+CPU seconds and impressions printed.
 """
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -17,6 +20,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import uvloop
+from google.protobuf.duration_pb2 import Duration
 from lxml import etree
 
 from xsp.session.v1 import session_context_pb2
@@ -29,13 +33,18 @@ from xsp_server.vast.resolver import VastChainResolver
 
 Resolve = Callable[[], Awaitable[int]]
 CONNECTIONS = 64
+HOP_SECONDS = 5
+MAX_BYTES = 1_048_576
 
 
 async def main(kind: str, address: str) -> None:
     """Runs rounds until standard input closes."""
+    gc.collect()
+    gc.freeze()  # as `xsp serve` does
     if kind == "bare":
         connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-        async with aiohttp.ClientSession(connector=connector) as session:
+        timeout = aiohttp.ClientTimeout(total=HOP_SECONDS)
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             await _rounds(_bare(session, address))
         return
     guard = AddressGuard(GuardSettings(allow_hosts=(urlsplit(address).netloc,)))
@@ -63,7 +72,10 @@ class Far:
 def _ours(upstream: Far, kind: str) -> Resolve:
     resolver = VastChainResolver(upstream)
     options = resolve_options_pb2.ResolveOptions(
-        parts=[resolve_options_pb2.RESOLUTION_PART_ADS] if kind == "xsp_ads" else []
+        hop_timeout=Duration(seconds=HOP_SECONDS),
+        total_timeout=Duration(seconds=2 * HOP_SECONDS),
+        max_body_bytes=MAX_BYTES,
+        parts=[resolve_options_pb2.RESOLUTION_PART_ADS] if kind == "xsp_ads" else [],
     )
 
     async def resolve() -> int:
@@ -74,11 +86,20 @@ def _ours(upstream: Far, kind: str) -> Resolve:
 
 
 def _bare(session: aiohttp.ClientSession, address: str) -> Resolve:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+
+    async def body_of(response: aiohttp.ClientResponse) -> bytes:
+        body = b""
+        while piece := await response.content.readany():
+            body += piece
+            assert len(body) <= MAX_BYTES
+        return body
+
     async def resolve() -> int:
         url, impressions = address, 0
         while url:
             async with session.get(url) as response:
-                root = etree.fromstring(await response.read())
+                root = etree.fromstring(await body_of(response), parser)
             impressions += sum(1 for _ in root.iter("{*}Impression"))
             link = root.find(".//{*}VASTAdTagURI")
             url = "" if link is None else (link.text or "").strip()

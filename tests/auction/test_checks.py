@@ -25,6 +25,33 @@ def fails(vector):
         return True
 
 
+PLAIN = [check for check in checks.BID_CHECKS if check.is_plain]
+
+
+def all_bids():
+    """Every bid of every vector, late ones and those to other requests too."""
+    return [verdict.facts for vector in VECTORS for verdict in vector.run().verdicts]
+
+
+def test_no_plain_check_has_anything_against_a_plain_bid():
+    bids = all_bids()
+    plain = [bid for bid in bids if checks.is_plain(bid)]
+    assert len(plain) > len(bids) / 2
+    assert not [(check.rule.id, bid) for check in PLAIN for bid in plain if check.find(bid)]
+
+
+@pytest.mark.parametrize("check", PLAIN, ids=lambda check: check.rule.id)
+def test_a_bid_that_one_plain_check_alone_refuses_is_not_plain(check):
+    others = [other for other in checks.BID_CHECKS if other is not check]
+    refused = [
+        bid
+        for bid in all_bids()
+        if check.find(bid) and not any(other.find(bid) for other in others if other.is_plain)
+    ]
+    assert refused
+    assert not any(map(checks.is_plain, refused))
+
+
 def test_fates_have_the_codes_of_the_conventions():
     """Each fate's codes, in the order of the checks, as index.json lists them."""
     listed = vector_files.conventions()["checks"]["each_bid_in_order"]

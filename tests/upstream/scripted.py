@@ -25,8 +25,8 @@ REFUSED = TransportError(Outcome.UNREACHABLE, "connection refused")
 class Scripted(Transport):
     """Answers each call by the next line of a script, the last one again and again.
 
-    A line is (seconds until the answer, the answer or an error). It keeps to the call's timeout
-    unless it is `stubborn`.
+    A line is (seconds until the answer, the answer or an error); seconds of None: the answer is
+    there at once. It keeps to the call's timeout unless it is `stubborn`.
     """
 
     def __init__(self, name, *script, timeout_ms=60_000, stubborn=False):
@@ -47,6 +47,16 @@ class Scripted(Transport):
             await asyncio.sleep(seconds)
         finally:
             self.ended += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def begin(self, ask, timeout):
+        seconds, answer = self.script[0]
+        if seconds is not None:
+            return super().begin(ask, timeout)
+        self.timeouts.append(timeout)
+        self.ended += 1
         if isinstance(answer, Exception):
             raise answer
         return answer

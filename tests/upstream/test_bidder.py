@@ -17,7 +17,23 @@ async def ask(one, seconds=0.3, started=None):
     """A reply, or why there is none."""
     started = now() if started is None else started
     call = one.admit(ASK, started, now() + seconds)
-    return call if isinstance(call, Skipped) else await one.ask(call)
+    return call if isinstance(call, Skipped) else await made(one, call)
+
+
+async def made(one, call):
+    """The reply to a call that was let through; who is cancelled cuts it off."""
+    answer = one.begin(call)
+    if not isinstance(answer, asyncio.Future):
+        return answer
+    try:
+        await asyncio.wait([answer])
+    except asyncio.CancelledError:
+        answer.cancel()
+        await asyncio.wait([answer])
+    reply = one.end(call, answer)
+    if reply is None:
+        raise asyncio.CancelledError
+    return reply
 
 
 async def ask_and_close(one, *args):

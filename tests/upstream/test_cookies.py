@@ -398,3 +398,44 @@ def test_whatever_a_host_sends_what_is_kept_can_be_sent_and_told(header, rest):
         assert len(jar.header(url).splitlines()) <= 1
     messages = [cookie.to_message() for cookie in jar.cookies()]
     assert cookies.read(messages) == jar.cookies()
+
+
+def names(jar):
+    return {f"{cookie.name}={cookie.value}" for cookie in jar.cookies()}
+
+
+def test_a_branch_begins_with_the_cookies_and_goes_on_by_itself(jar):
+    jar.store(URL, ["a=1", "b=1"])
+    branch = jar.branch()
+    branch.store(URL, ["a=2", "c=2", "b=; Max-Age=0"])
+    assert names(branch) == {"a=2", "c=2"}
+    assert names(jar) == {"a=1", "b=1"}
+
+
+def test_a_branch_that_joins_again_brings_its_changes_and_nothing_else(jar):
+    jar.store(URL, ["a=1", "b=1", "c=1"])
+    first, second = jar.branch(), jar.branch()
+    first.store(URL, ["a=2", "b=; Max-Age=0"])
+    second.store(URL, ["d=3"])
+    jar.join(first)
+    jar.join(second)
+    assert names(jar) == {"a=2", "c=1", "d=3"}
+
+
+def test_a_branch_over_http_puts_nothing_in_the_place_of_what_came_over_https_meanwhile(jar):
+    path = "; Path=/"
+    listened_in, safe = jar.branch(), jar.branch()
+    listened_in.store("http://ads.example.com/", [f"a=evil{path}"])
+    safe.store("https://ads.example.com/", [f"a=1; Secure{path}"])
+    jar.join(safe)
+    jar.join(listened_in)
+    assert names(jar) == {"a=1"}
+
+
+def test_a_jar_stays_within_its_bounds_whatever_joins(jar):
+    branches = [jar.branch() for _ in range(3)]
+    for place, branch in enumerate(branches):
+        branch.store(URL, [f"n{place}x{n}=1" for n in range(20)])
+    for branch in branches:
+        jar.join(branch)
+    assert len(jar.cookies()) == cookies.MAX_PER_HOST

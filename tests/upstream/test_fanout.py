@@ -93,6 +93,72 @@ async def test_every_bidder_has_a_reply_in_the_order_of_the_bidders(bench):
     )
 
 
+AT_ONCE = None
+
+
+@with_bench(
+    {
+        "a": (AT_ONCE, BIDS),
+        "b": (AT_ONCE, NO_BIDS),
+        "c": (AT_ONCE, None),
+        "d": (AT_ONCE, BROKEN),
+        "e": (AT_ONCE, REFUSED),
+    }
+)
+async def test_a_round_whose_answers_are_there_at_once_is_over_before_anybody_waits(bench):
+    opened = bench.open()
+    assert opened.is_over
+    replies = {reply.bidder: reply for reply in await opened.replies()}
+    assert outcomes(replies) == {
+        "a": "bids",
+        "b": "no_bid",
+        "c": "no_bid",
+        "d": "error",
+        "e": "unreachable",
+    }
+    assert replies["a"].response is BIDS
+    assert replies["d"].detail == "ZeroDivisionError in the transport"
+    assert {reply.arrived_ms for reply in replies.values()} == {0}
+    assert [reply.bidder async for reply in opened] == list("abcde")
+    assert not bench.out._out
+
+
+@with_bench({"a": (AT_ONCE, BIDS), "b": (0.02, BIDS)})
+async def test_who_answers_at_once_does_not_end_the_round_for_the_others(bench):
+    assert outcomes(await bench.ask()) == {"a": "bids", "b": "bids"}
+    assert bench.took == pytest.approx(0.02)
+
+
+@with_bench(
+    {"a": (AT_ONCE, BIDS), "b": (0.02, BIDS)},
+    policies={"a": {"max_concurrent": 1, "breaker": {"consecutive_failures": 1}}},
+)
+async def test_an_answer_at_once_gives_its_place_back_at_once(bench):
+    first, second = bench.open(), bench.open()
+    assert len(await first.replies()) == len(await second.replies()) == 2
+    bench.transports["a"].script = [(AT_ONCE, REFUSED)]
+    await bench.open().replies()
+    last = bench.open()
+    assert [each.reason for each in last.skipped] == [NotAsked.BREAKER_OPEN]
+
+
+@with_bench(
+    {"a": (AT_ONCE, NO_BIDS), "b": (AT_ONCE, BIDS), "c": (AT_ONCE, BIDS)}, Waterfall(*"abc")
+)
+async def test_a_waterfall_ends_with_the_first_that_bids_at_once(bench):
+    assert outcomes(await bench.ask()) == {"a": "no_bid", "b": "bids"}
+    assert bench.asked() == ["a", "b"]
+
+
+@with_bench(
+    {"a": (AT_ONCE, BIDS), "b": (0.02, BIDS)},
+    Waterfall("a", "b"),
+    policies={"a": {"secondary": True}},
+)
+async def test_a_secondary_bidder_fills_no_waterfall_at_once_either(bench):
+    assert outcomes(await bench.ask()) == {"a": "bids", "b": "bids"}
+
+
 @with_bench({"a": (0.05, BIDS), "b": (0.02, BIDS)})
 async def test_a_round_is_over_when_the_last_has_answered(bench):
     await bench.ask()

@@ -56,6 +56,11 @@ class Stream:
     async def answer(self, *results):
         await self.context.write(StreamBidsResponse(results=results).SerializeToString())
 
+    async def bid_next(self):
+        """Reads an item, and answers it as usual."""
+        [item] = await self.items(1)
+        await self.bid(item)
+
     async def bid(self, item):
         """The usual answer to an item."""
         await self.answer(answer_to(item))
@@ -213,6 +218,32 @@ async def test_a_deadline_ends_its_ask_and_not_the_stream(bidder):
     await stream.bid(item)
     assert (await call).id == "next"
     assert (transport.late, transport.strays, transport.streams) == (1, 0, 1)
+
+
+async def test_every_ask_ends_by_its_own_deadline_whatever_their_order(bidder):
+    acme, transport = await bidder()
+    ended = []
+
+    async def fail(seconds):
+        assert (await failure(transport.send(ask(), seconds))).outcome is Outcome.TIMEOUT
+        ended.append(seconds)
+
+    answered = asyncio.ensure_future(transport.send(ask("answered"), 0.02))
+    await (await acme.streams.get()).bid_next()
+    await answered
+    await asyncio.gather(*(fail(seconds) for seconds in (0.2, 0.05, 0.1, 0.15)))
+    assert ended == [0.05, 0.1, 0.15, 0.2]
+    assert transport.in_flight == 0
+
+
+async def test_an_ask_that_began_without_a_task_ends_as_any_other(bidder):
+    acme, transport = await bidder()
+    answer, overdue = transport.begin(ask("r"), 10.0), transport.begin(ask("slow"), 0.05)
+    stream = await acme.streams.get()
+    await stream.bid((await stream.items(2))[0])
+    assert (await answer).id == "r"
+    with pytest.raises(TransportError, match="no answer in 50 ms"):
+        await overdue
 
 
 async def test_late_answers_are_known_up_to_a_number(bidder, monkeypatch):

@@ -193,6 +193,10 @@ class Session:
         unfit = {"Content-Length": "0", "X-Evil": "a\r\nX-Key: b"}
         return {"traceparent": f"t-{len(self.calls)}", "Cookie": "user=1", **unfit}
 
+    def lines(self, url):
+        self.calls.append(url)
+        return f"traceparent: t-{len(self.calls)}\r\naccept-language: en\r\ncookie: user=1\r\n"
+
     def metadata(self):
         return ()
 
@@ -212,6 +216,27 @@ async def test_a_session_gives_the_headers_of_each_call_and_takes_its_cookies():
     assert "X-Key" not in seen[0][0]
     assert seen[0][1] == ASK.json
     assert session.calls == [url, (url, ["seen=1; Path=/"])]
+
+
+async def test_a_session_alone_gives_its_headers_as_it_has_written_them():
+    seen, session = [], Session()
+    async with bidder(recording(seen)) as transport:
+        await transport.send(Ask(ASK.request, session=session), 5)
+        await transport.send(Ask(ASK.request, session=session), 5)
+        url = str(transport.settings.endpoint)
+    assert [each[0]["traceparent"] for each in seen] == ["t-1", "t-2"]
+    assert [each[0]["cookie"] for each in seen] == ["user=1", "user=1"]
+    assert [each[0]["user-agent"] for each in seen] == ["xsp", "xsp"]
+    assert seen[0][1] == ASK.json
+    assert session.calls == [url, url]
+
+
+async def test_headers_of_the_settings_stand_above_those_of_a_session():
+    seen = []
+    async with bidder(recording(seen), headers={"Accept-Language": "de"}) as transport:
+        await transport.send(Ask(ASK.request, session=Session()), 5)
+    assert seen[0][0].getall("accept-language") == ["de"]
+    assert seen[0][0]["traceparent"] == "t-1"
 
 
 async def test_cookies_of_one_auction_do_not_travel_with_the_next():

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.session.v1 import session_context_pb2 as pb
 from xsp_server.errors import InvalidField, TooManyItems
+from xsp_server.upstream.cookies import Cookie
 from xsp_server.upstream.session import (
     Consent,
     Device,
@@ -397,6 +399,42 @@ def test_http_headers_have_page_and_language_besides(origin):
         "Referer": "https://news.example.com/a?b=c",
         "Accept-Language": "pt-BR",
     }
+
+
+def written(headers):
+    return sorted(f"{name.lower()}: {value}" for name, value in headers.items())
+
+
+@pytest.mark.parametrize("url", ["https://a.example/x", "http://a.example/x"])
+def test_lines_say_what_headers_say(url):
+    origin = Origin(clock=lambda: NOW, randbits=lambda _: 0xABC)
+    session = Session(make(WHOLE, origin=origin), origin=origin)
+    session.took("http://a.example/", ["seen=1"])
+    lines = session.lines(url)
+    assert lines.endswith("\r\n")
+    assert sorted(lines.removesuffix("\r\n").split("\r\n")) == written(session.headers(url))
+
+
+def test_lines_have_a_span_and_cookies_of_their_own_each_time(origin):
+    session = Session(make(WHOLE, origin=origin))
+    one = session.lines("http://a.example/")
+    session.took("http://a.example/", ["seen=1"])
+    two = session.lines("http://a.example/")
+    assert "cookie: seen=1\r\n" in two
+    assert "cookie" not in one
+    assert one.partition("\r\n")[0] != two.partition("\r\n")[0]
+    assert "cookie" not in session.lines("http://b.example/")
+
+
+def test_what_could_make_a_header_of_its_own_is_in_no_line(origin):
+    evil = "a\r\nX-Evil: b"
+    whole = make(WHOLE, origin=origin)
+    cookie = Cookie(name="a", value=evil, host="a.example")
+    trace = f"00-{'a' * 30}\r\n-{'b' * 16}-01"
+    context = replace(whole, request_id=evil, tracestate=evil, traceparent=trace, cookies=(cookie,))
+    lines = Session(context).lines("https://a.example/")
+    names = [line.partition(":")[0] for line in lines.removesuffix("\r\n").split("\r\n")]
+    assert names == ["referer", "accept-language"]
 
 
 @pytest.mark.parametrize(

@@ -135,26 +135,31 @@ def read_bids(auction: AuctionTerms, reply: Reply) -> list[Bid]:
     response = reply.response
     if response is None:
         return []
-    seatbids = [(seatbid, list(seatbid.bid)) for seatbid in response.seatbid]
-    ids = [bid.id for _, sent in seatbids for bid in sent]
-    if not ids:
-        return []
-    shared = _SharedFacts(auction, reply, response, ids)
+    shared = _SharedFacts(auction, reply, response)
     bids: list[Bid] = []
-    for seatbid_index, (seatbid, sent) in enumerate(seatbids):
+    for seatbid_index, seatbid in enumerate(response.seatbid):
+        sent = seatbid.bid
         seat = seatbid.seat if seatbid.HasField("seat") else None
         group = shared.read_group(sent, seat) if seatbid.group and sent else None
         for bid_index, bid in enumerate(sent):
             bids.append(shared.read_bid(seat, group, seatbid_index, bid_index, bid))
+    if len(bids) > 1:
+        _mark_repeated_ids(bids)
     return bids
+
+
+def _mark_repeated_ids(bids: Sequence[Bid]) -> None:
+    ids = [bid.id for bid in bids]
+    if len(set(ids)) < len(ids):
+        counted = Counter(ids)
+        for bid in bids:
+            bid.repeated_id = counted[bid.id] > 1
 
 
 class _SharedFacts:
     """What all bids of a reply have in common."""
 
-    def __init__(
-        self, auction: AuctionTerms, reply: Reply, response: BidResponse, ids: Sequence[str]
-    ) -> None:
+    def __init__(self, auction: AuctionTerms, reply: Reply, response: BidResponse) -> None:
         self.auction = auction
         self.response = response
         self.bidder = reply.bidder
@@ -162,8 +167,7 @@ class _SharedFacts:
         self.currency = response.cur or DEFAULT_CURRENCY
         self.rate = auction.rate(self.currency)
         self.adjustment = auction.adjustments.get(reply.bidder, ONE)
-        once = len(set(ids)) == len(ids)
-        self.repeated_ids = () if once else {id_ for id_, n in Counter(ids).items() if n > 1}
+        self.adjusts_deals = auction.rules.adjust_deal_bids
 
     def read_group(self, bids: Sequence[BidResponse.Bid], seat: str | None) -> Group:
         """The group that the bids of a seatbid form."""
@@ -195,7 +199,7 @@ class _SharedFacts:
                     seconds = bid.dur if bid.HasField("dur") else media.lengths.assumed
                 floor = imp.floor_for(deal, media, seconds)
         factor = self.adjustment
-        if dealid and not auction.rules.adjust_deal_bids:
+        if dealid and not self.adjusts_deals:
             factor = ONE
         price = money.exact(sent) if 0 < sent < math.inf else None
         net = _net(price, self.rate, factor)
@@ -203,7 +207,6 @@ class _SharedFacts:
         if deal is not None:
             at, value = _worth(auction, deal, net, floor)
             rank_class = _rank_class(auction, deal)
-        id_ = bid.id
         return Bid(
             auction,
             self.response,
@@ -214,9 +217,9 @@ class _SharedFacts:
             bid_index,
             group,
             bid,
-            id_,
+            bid.id,
             markup,
-            id_ in self.repeated_ids,
+            False,  # until all bids of the reply are read
             self.currency,
             self.rate,
             factor,

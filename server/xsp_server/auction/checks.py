@@ -37,19 +37,21 @@ class Check:
         rule: what a refusal by it is called.
         find: finds what is against a bid; None: nothing.
         matters: whether it can find anything against a bid on an imp; None: it always can.
+        is_plain: whether `is_plain` knows the answer.
     """
 
     rule: Rule
     find: Callable[[Bid], Evidence | None]
     matters: Callable[[ImpTerms], object] | None = None
+    is_plain: bool = False
 
 
 class Checks:
-    """The checks of one auction: those that matter to each imp are picked once."""
+    """The checks of one auction: those that matter to each imp's plain bids are picked once."""
 
     def __init__(self) -> None:
         """Nothing is picked yet."""
-        self._by_imp: dict[ImpTerms | None, Sequence[Check]] = {}
+        self._not_plain: dict[ImpTerms | None, Sequence[Check]] = {}
 
     def first_refusal(self, bid: Bid, without: frozenset[str] = frozenset()) -> Refusal | None:
         """The first check that the bid fails; None: it is eligible.
@@ -58,18 +60,43 @@ class Checks:
             bid: a bid of a reply in time to this request.
             without: ids of rules to pass over.
         """
-        checks = self._by_imp.get(bid.imp)
-        if checks is None:
-            checks = self._by_imp[bid.imp] = _that_matter(bid.imp) if bid.imp else BID_CHECKS
-        for check in checks:
+        for check in self._pick(bid.imp) if is_plain(bid) else BID_CHECKS:
             evidence = check.find(bid)
             if evidence is not None and check.rule.id not in without:
                 return Refusal(check.rule, evidence)
         return None
 
+    def _pick(self, imp: ImpTerms | None) -> Sequence[Check]:
+        """Those that can find anything against a plain bid on an imp."""
+        checks = self._not_plain.get(imp)
+        if checks is None:
+            checks = self._not_plain[imp] = [
+                check
+                for check in BID_CHECKS
+                if not check.is_plain
+                and (imp is None or check.matters is None or check.matters(imp))
+            ]
+        return checks
 
-def _that_matter(imp: ImpTerms) -> list[Check]:
-    return [check for check in BID_CHECKS if check.matters is None or check.matters(imp)]
+
+def is_plain(bid: Bid) -> bool:
+    """Whether none of the checks that are marked as plain has anything against a bid.
+
+    Nearly all bids are, and one look takes a third of the time of ten checks. One that isn't goes
+    through all of them, so that the first in their order decides.
+    """
+    floor, net = bid.floor, bid.net
+    return (
+        bid.media is not None  # and so there is an imp
+        and net is not None  # and so price and rate
+        and floor is not None
+        and floor.amount is not None
+        and (not floor.amount or net >= floor.amount)
+        and bid.markup != ""
+        and not bid.repeated_id
+        and bid.currency in bid.auction.currencies
+        and (bid.deal is not None or not bid.bid.dealid)
+    )
 
 
 def _duplicate_bid_id(bid: Bid) -> Evidence | None:
@@ -214,6 +241,8 @@ def _blocked_advertiser(bid: Bid) -> Evidence | None:
 
 def _blocked_category(bid: Bid) -> Evidence | None:
     auction, message = bid.auction, bid.bid
+    if not message.cat and not auction.acat:  # nothing to compare, in whatever taxonomy
+        return None
     taxonomy = message.cattax if message.HasField("cattax") else DEFAULT_TAXONOMY
     if taxonomy != auction.cattax:
         return _other_taxonomy(bid, taxonomy)
@@ -274,6 +303,7 @@ _NAMES_NOT_ADDRESSES = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_VAST_NAMESPACE = 'xmlns="http://www.iab.com/vast"'
 _NAMES_BEGIN = ("xmlns", "schemalocation", "<!doctype")
 """How a match begins, in lower case."""
 
@@ -300,6 +330,10 @@ def _insecure_part(markup: str) -> str | None:
     folded = markup.lower()
     if _INSECURE[0] not in folded and _INSECURE[1] not in folded:
         return None
+    if _VAST_NAMESPACE in folded and markup.isascii():  # in nearly all VAST, at a sixth of the time
+        rest = folded.replace(_VAST_NAMESPACE, "")
+        if not any(mark in rest for mark in (*_INSECURE, *_NAMES_BEGIN)):
+            return None
     names = _names(markup, folded)
     rest = _without(names, folded) if markup.isascii() else _without(names, markup).lower()
     places = [place for mark in _INSECURE if (place := rest.find(mark)) >= 0]
@@ -475,13 +509,13 @@ def _any_media(trait: Callable[[MediaTerms], object]) -> Callable[[ImpTerms], bo
 
 
 BID_CHECKS: Sequence[Check] = (
-    Check(_rule(Fate.DUPLICATE_BID_ID, 3, 302), _duplicate_bid_id),
-    Check(_rule(Fate.CURRENCY_NOT_ALLOWED, 3, 300), _currency_not_allowed),
-    Check(_rule(Fate.NO_RATE, 1, 300), _no_rate),
+    Check(_rule(Fate.DUPLICATE_BID_ID, 3, 302), _duplicate_bid_id, is_plain=True),
+    Check(_rule(Fate.CURRENCY_NOT_ALLOWED, 3, 300), _currency_not_allowed, is_plain=True),
+    Check(_rule(Fate.NO_RATE, 1, 300), _no_rate, is_plain=True),
     Check(_rule(Fate.UNKNOWN_IMP, 3, None), _unknown_imp, _never),
     Check(_rule(Fate.IMP_NOT_ASKED, 3, 300), _imp_not_asked, lambda imp: imp.auction.asked),
-    Check(_rule(Fate.INVALID_PRICE, 9, 300), _invalid_price),
-    Check(_rule(Fate.MISSING_MARKUP, 7, 350), _missing_markup),
+    Check(_rule(Fate.INVALID_PRICE, 9, 300), _invalid_price, is_plain=True),
+    Check(_rule(Fate.MISSING_MARKUP, 7, 350), _missing_markup, is_plain=True),
     Check(
         _rule(Fate.SEAT_BLOCKED, 104, 300),
         _seat_blocked,
@@ -492,11 +526,11 @@ BID_CHECKS: Sequence[Check] = (
         _bidder_not_allowed,
         lambda imp: imp.auction.rules.allow,
     ),
-    Check(_rule(Fate.UNKNOWN_DEAL, 4, 300), _unknown_deal),
+    Check(_rule(Fate.UNKNOWN_DEAL, 4, 300), _unknown_deal, is_plain=True),
     Check(_rule(Fate.DEAL_SEAT, 104, 300), _deal_seat, lambda imp: imp.deals),
     Check(_rule(Fate.DEAL_ADVERTISER, 213, 350), _deal_advertiser, lambda imp: imp.deals),
     Check(_rule(Fate.PRIVATE_AUCTION, 4, 300), _private_auction, lambda imp: imp.private),
-    Check(_rule(Fate.MEDIA_TYPE, 204, 353), _media_type),
+    Check(_rule(Fate.MEDIA_TYPE, 204, 353), _media_type, is_plain=True),
     Check(
         _rule(Fate.MISSING_ADOMAIN, 6, 350),
         _missing_adomain,
@@ -531,8 +565,13 @@ BID_CHECKS: Sequence[Check] = (
     Check(_rule(Fate.PROTOCOL, 204, 353), _protocol, _any_media(lambda media: media.protocols)),
     Check(_rule(Fate.API, 204, 353), _api),
     Check(_rule(Fate.SLOT_NOT_OFFERED, 200, 350), _slot_not_offered, lambda imp: imp.pod),
-    Check(_rule(Fate.NO_RATE, 1, 300, "no_floor_rate"), _no_floor_rate),
-    Check(_rule(Fate.BELOW_FLOOR, 100, 301), _below_floor),
-    Check(_rule(Fate.BELOW_DEAL_FLOOR, 101, 304), _below_deal_floor, lambda imp: imp.deals),
+    Check(_rule(Fate.NO_RATE, 1, 300, "no_floor_rate"), _no_floor_rate, is_plain=True),
+    Check(_rule(Fate.BELOW_FLOOR, 100, 301), _below_floor, is_plain=True),
+    Check(
+        _rule(Fate.BELOW_DEAL_FLOOR, 101, 304),
+        _below_deal_floor,
+        lambda imp: imp.deals,
+        is_plain=True,
+    ),
 )
 """In the order that counts."""

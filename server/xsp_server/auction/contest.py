@@ -129,7 +129,7 @@ def _within_limit(bids: Sequence[Bid], limit: int) -> list[Bid]:
         bids: of one imp, best first.
         limit: how many of them stay in play.
     """
-    if len(bids) == 1:  # within any limit
+    if len({(bid.bidder, bid.seat) for bid in bids}) == len(bids):  # within any limit
         return list(bids)
     seen: dict[tuple[str, str | None, str], int] = defaultdict(int)
     in_play = []

@@ -52,12 +52,7 @@ def price_in_pod(winner: Bid) -> Price:
 def _second_price(winner: Bid, in_play: Sequence[Bid], increment: Fraction) -> Price:
     """The greater of rival and increment and of the own floor, never above the own price."""
     own, floor = worth(winner), winner.floor.amount if winner.floor else None
-    seat = (winner.bidder, winner.seat)
-    best_of_class: dict[int, Bid] = {}
-    for bid in in_play:
-        if (bid.bidder, bid.seat) != seat:
-            best_of_class.setdefault(bid.rank_class, bid)
-    rival = max(best_of_class.values(), key=worth, default=None)
+    rival = _best_rival(winner, in_play)
     if rival is not None:
         price = Price(worth(rival) + increment, PriceBasis.RIVAL, rival)
         if floor and floor > price.amount:
@@ -69,3 +64,14 @@ def _second_price(winner: Bid, in_play: Sequence[Bid], increment: Fraction) -> P
     if price.amount > own:
         return Price(own, PriceBasis.CAPPED_AT_OWN_PRICE, price.rival)
     return price
+
+
+def _best_rival(winner: Bid, in_play: Sequence[Bid]) -> Bid | None:
+    """The bid of another seat that is worth most: the best of its class, as they are sorted."""
+    bidder, seat = winner.bidder, winner.seat
+    best_of_class: dict[int, Bid] = {}
+    for bid in in_play:
+        if bid.bidder != bidder or bid.seat != seat:
+            best_of_class.setdefault(bid.rank_class, bid)
+    best = list(best_of_class.values())
+    return max(best, key=worth) if len(best) > 1 else best[0] if best else None

@@ -18,7 +18,13 @@ from xsp_server.upstream.memory import MemoryTransport
 from xsp_server.upstream.openrtb_upstream import OpenRtbUpstream, Upstream
 from xsp_server.upstream.policies import PolicySettings
 from xsp_server.upstream.session import Session, SessionContext
-from xsp_server.upstream.transport import Ask, Transport, TransportError, UpstreamConfig
+from xsp_server.upstream.transport import (
+    Ask,
+    Begun,
+    Transport,
+    TransportError,
+    UpstreamConfig,
+)
 from xsp_server.upstream.upstream_session import (
     Budget,
     InMemoryState,
@@ -30,6 +36,7 @@ from xsp_server.upstream.vast_upstream import VastSettings, VastUpstream
 
 __all__ = [
     "Ask",
+    "Begun",
     "Bidder",
     "Budget",
     "FanOut",

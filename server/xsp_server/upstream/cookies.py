@@ -11,7 +11,7 @@ host alone always can.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -40,6 +40,9 @@ MAX_ATTRIBUTE = 1024
 """Characters of a domain or path."""
 
 _SECOND = 1_000_000_000
+
+_Key = tuple[str, str, str]
+"""Name, domain and path: what a later cookie has to share to stand in the place of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,12 +160,13 @@ def nanoseconds(message: Timestamp, path: str) -> int:
 class CookieJar:
     """The cookies of one session, as they grow."""
 
-    __slots__ = ("_clock", "_cookies")
+    __slots__ = ("_base", "_clock", "_cookies")
 
     def __init__(self, cookies: Iterable[Cookie] = (), clock: Clock = time.time_ns) -> None:
         """Takes the cookies that the session came with, and what tells when one has ended."""
         self._clock = clock
         self._cookies = {_key(cookie): cookie for cookie in cookies}
+        self._base: Mapping[_Key, Cookie] = {}
 
     def cookies(self) -> tuple[Cookie, ...]:
         """Those that have not ended, oldest first."""
@@ -202,6 +206,32 @@ class CookieJar:
             cookie = _parse(header, place, self._clock())
             if cookie is not None:
                 self._put(cookie, place)
+
+    def branch(self) -> "CookieJar":
+        """A jar with the same cookies that goes on by itself: what it takes is not in this one."""
+        branch = CookieJar(clock=self._clock)
+        branch._cookies, branch._base = self._cookies.copy(), self._cookies.copy()
+        return branch
+
+    def join(self, branch: "CookieJar") -> None:
+        """Takes what a branch of this jar took, and drops what it dropped."""
+        dropped, taken = branch.changes()
+        for key in dropped:
+            self._cookies.pop(key, None)
+        for cookie, base in taken:
+            before = self._cookies.get(_key(cookie))
+            if before is not None and before.secure and not cookie.secure and before is not base:
+                continue  # set over https meanwhile
+            self._cookies[_key(cookie)] = cookie
+            self._make_room(cookie.host)
+
+    def changes(self) -> tuple[Iterable[_Key], Iterable[tuple[Cookie, Cookie | None]]]:
+        """What a branch dropped, and what it took with what stood there when it began."""
+        base = self._base
+        taken = [(cookie, base.get(key)) for key, cookie in self._cookies.items()]
+        return base.keys() - self._cookies.keys(), [
+            each for each in taken if each[0] is not each[1]
+        ]
 
     def _put(self, cookie: Cookie, place: "_Place") -> None:
         key = _key(cookie)
@@ -250,7 +280,7 @@ def _place(url: str) -> _Place | None:
     return _Place(host.removesuffix("."), path, parts.scheme in {"https", "wss"})
 
 
-def _key(cookie: Cookie) -> tuple[str, str, str]:
+def _key(cookie: Cookie) -> _Key:
     return cookie.name, cookie.domain or cookie.host, cookie.path
 
 

@@ -15,19 +15,20 @@ its own time; if its answer can't be shared, they go out themselves.
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from enum import Enum
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from xsp.vast.v1 import resolution_pb2 as pb
 from xsp.vast.v1 import vast_lists_pb2 as lists
 from xsp_server.upstream import fetch
 from xsp_server.upstream.document_cache import DocumentCache, Entry
 from xsp_server.upstream.fetch import Failure, Fetched, FetchError, GuardedFetcher, Obstacle
+from xsp_server.upstream.header_lines import HeaderLines
 from xsp_server.upstream.http_cache import keeping
-from xsp_server.upstream.session import ORIGIN, Session
+from xsp_server.upstream.session import ORIGIN, TRACEPARENT, Device, Session
 
 MAX_CACHE_BYTES = 16 * 1024 * 1024
 MAX_CACHE_ENTRIES = 4096
@@ -84,8 +85,7 @@ class Ask(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(NamedTuple):
     """One HTTP redirect.
 
     Attributes:
@@ -97,8 +97,7 @@ class Redirect:
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(NamedTuple):
     """What came of an ask.
 
     Attributes:
@@ -159,106 +158,118 @@ class Documents:
         self._cache = DocumentCache[Document](
             max_bytes=max_cache_bytes, max_entries=max_cache_entries
         )
-        self._flights: dict[str, asyncio.Future[_Landing]] = {}
+        self._flights: dict[str, _Flight] = {}
         self._unshared: dict[str, int] = {}
 
     async def fetch(self, ask: Ask, /) -> Document:
         """One document. Whatever the far side does is an outcome, never an exception."""
-        headers = self._headers_of(ask)
+        request = self._request(ask)
         if not ask.use_cache or _has_cookie(ask):
-            return await self._bypass(ask, headers)
-        given = self._find(ask, headers, pb.CACHE_RESULT_HIT)
+            return await self._bypass(ask, request)
+        given = self._find(ask, request, pb.CACHE_RESULT_HIT)
         if given is not None:
             return given
-        left = _countdown(ask.timeout)
-        while (flight := self._flights.get(ask.url)) and not self._is_unshared(ask.url):
-            done, _ = await asyncio.wait((flight,), timeout=max(left(), 0))
-            if not done:
-                return _too_late(ask)
-            if flight.result() is _Landing.BACK:
-                shared = self._find(ask, headers, pb.CACHE_RESULT_SHARED)
-                return shared or await self._load_and_keep(ask, headers, left())
-        return await self._lead(ask, headers, left())
+        if ask.url not in self._flights:
+            return await self._lead(ask, request)
+        return await self._follow(ask, request)
 
     def expires(self, ask: Ask, expires_ns: int, /) -> None:
         """Told when an ad in the document of an ask expires: it is not given to others later."""
         if ask.url in self._cache:
-            self._cache.limit(ask.url, self._headers_of(ask), expires_ns)
+            self._cache.limit(ask.url, self._request(ask).headers(), expires_ns)
 
-    def _headers_of(self, ask: Ask) -> Mapping[str, str]:
-        """All but cookies."""
-        headers = {} if ask.session is None else _headers_of_session(ask.session, ask.url)
-        headers.update(self._headers)
-        headers.update(ask.headers)
-        return headers
+    def _request(self, ask: Ask) -> "_Request":
+        """What a request says, but for cookies."""
+        session = ask.session
+        if session is None:
+            return _Request(_Written({}, self._headers, ask.headers), "")
+        alike = session.alike
+        of_session = alike.headers_to(ask.url)
+        key = self, id(of_session)
+        written: _Written | None = alike.made.get(key)
+        if written is None or written.asked is not ask.headers:
+            headers = _with_device(of_session, session.context.device)
+            written = alike.made[key] = _Written(headers, self._headers, ask.headers)
+        return _Request(written, session.span() if alike.has_trace else "")
 
-    async def _bypass(self, ask: Ask, headers: Mapping[str, str]) -> Document:
+    async def _bypass(self, ask: Ask, request: "_Request") -> Document:
         """Asks the far side, and leaves the cache alone."""
         requested_ns = self._clock()
-        fetched = await self._load(ask, headers, ask.timeout)
-        if isinstance(fetched, FetchError):
-            return _failed(fetched, requested_ns, pb.CACHE_RESULT_BYPASS)
+        try:
+            fetched = await self._get(ask, request, ask.timeout)
+        except FetchError as error:
+            return _failed(error, requested_ns, pb.CACHE_RESULT_BYPASS)
         return _document(fetched, requested_ns, pb.CACHE_RESULT_BYPASS)
 
     def _find(
-        self, ask: Ask, headers: Mapping[str, str], cache: pb.CacheResult.ValueType
+        self, ask: Ask, request: "_Request", cache: pb.CacheResult.ValueType
     ) -> Document | None:
         """What the cache may give for an ask."""
-        entry = self._cache.find(ask.url, headers, self._clock())
+        if ask.url not in self._cache:
+            return None
+        entry = self._cache.find(ask.url, request.headers(), self._clock())
         return None if entry is None else _given(ask, entry, cache)
 
-    async def _lead(self, ask: Ask, headers: Mapping[str, str], timeout: float) -> Document:
+    async def _follow(self, ask: Ask, request: "_Request") -> Document:
+        """Waits for whoever asked first, and goes out itself if that doesn't help."""
+        left = _countdown(ask.timeout)
+        while (flight := self._flights.get(ask.url)) and not self._is_unshared(ask.url):
+            landed = flight.landed()
+            done, _ = await asyncio.wait((landed,), timeout=max(left(), 0))
+            if not done:
+                return _too_late(ask)
+            if landed.result() is _Landing.BACK:
+                shared = self._find(ask, request, pb.CACHE_RESULT_SHARED)
+                return shared or await self._load_and_keep(ask, request, left())
+        if flight is not None:  # one that nobody is to wait for
+            return await self._load_and_keep(ask, request, left())
+        return await self._lead(ask, request, left())
+
+    async def _lead(self, ask: Ask, request: "_Request", timeout: float | None = None) -> Document:
         """Goes first, and tells those who wait when it is back."""
-        if ask.url in self._flights:  # one that nobody is to wait for
-            return await self._load_and_keep(ask, headers, timeout)
-        flight = self._flights[ask.url] = asyncio.get_running_loop().create_future()
+        flight = self._flights[ask.url] = _Flight()
         landing = _Landing.GIVEN_UP
         try:
-            document = await self._load_and_keep(ask, headers, timeout)
+            left = ask.timeout if timeout is None else timeout
+            document = await self._load_and_keep(ask, request, left)
             landing = _Landing.BACK
         finally:
             del self._flights[ask.url]
-            flight.set_result(landing)
+            flight.land(landing)
         return document
 
-    async def _load_and_keep(
-        self, ask: Ask, headers: Mapping[str, str], timeout: float
-    ) -> Document:
+    async def _load_and_keep(self, ask: Ask, request: "_Request", timeout: float) -> Document:
         """Asks the far side; what may be kept is, and its URL is remembered if it may not."""
         requested_ns = self._clock()
-        fetched = await self._load(ask, headers, timeout)
-        if isinstance(fetched, FetchError):
-            return _failed(fetched, requested_ns, pb.CACHE_RESULT_MISS)
+        try:
+            fetched = await self._get(ask, request, timeout)
+        except FetchError as error:
+            return _failed(error, requested_ns, pb.CACHE_RESULT_MISS)
         if not _is_document(fetched):
             return _document(fetched, requested_ns, pb.CACHE_RESULT_MISS)
         how = None
         if not (fetched.redirects or fetched.cookies_sent):
             status, lines = fetched.status, fetched.headers.items()
-            how = keeping(headers, status, lines, requested_ns, self._clock())
+            how = keeping(request.written.headers, status, lines, requested_ns, self._clock())
         if how is not None:
             document = _document(fetched, requested_ns, pb.CACHE_RESULT_MISS, how.expires_ns)
-            if self._cache.put(ask.url, headers, document, len(document.body), how):
+            if self._cache.put(ask.url, request.headers(), document, len(document.body), how):
                 self._unshared.pop(ask.url, None)
                 return document
         self._remember_unshared(ask.url)
         return _document(fetched, requested_ns, pb.CACHE_RESULT_BYPASS)
 
-    async def _load(
-        self, ask: Ask, headers: Mapping[str, str], timeout: float
-    ) -> Fetched | FetchError:
-        """What the far side answers."""
-        try:
-            return await self._fetcher.get(
-                ask.url,
-                timeout=timeout,
-                max_bytes=ask.max_body_bytes,
-                headers=headers,
-                cookies=None if ask.session is None else ask.session.cookies,
-                max_redirects=ask.max_redirects,
-                take=ask.take,
-            )
-        except FetchError as error:
-            return error
+    def _get(self, ask: Ask, request: "_Request", timeout: float) -> Coroutine[None, None, Fetched]:
+        """What the far side answers, to be awaited."""
+        return self._fetcher.get(
+            ask.url,
+            timeout=timeout,
+            max_bytes=ask.max_body_bytes,
+            headers=request.lines(),
+            cookies=None if ask.session is None else ask.session.cookies,
+            max_redirects=ask.max_redirects,
+            take=ask.take,
+        )
 
     def _is_unshared(self, url: str) -> bool:
         return self._unshared.get(url, 0) > self._clock()
@@ -278,6 +289,26 @@ class _Landing(Enum):
     """Its caller walked away; nobody knows what the answer would have been."""
 
 
+class _Flight:
+    """An ask under way, that others may wait for."""
+
+    __slots__ = ("_landed",)
+
+    def __init__(self) -> None:
+        self._landed: asyncio.Future[_Landing] | None = None
+
+    def landed(self) -> "asyncio.Future[_Landing]":
+        """How it ends, to be awaited; few ever are."""
+        if self._landed is None:
+            self._landed = asyncio.get_running_loop().create_future()
+        return self._landed
+
+    def land(self, landing: _Landing) -> None:
+        """Ends it."""
+        if self._landed is not None:
+            self._landed.set_result(landing)
+
+
 def _countdown(seconds: float) -> Callable[[], float]:
     """What is left of a time that begins now, in seconds."""
     now = asyncio.get_running_loop().time
@@ -285,11 +316,8 @@ def _countdown(seconds: float) -> Callable[[], float]:
     return lambda: end - now()
 
 
-def _headers_of_session(session: Session, url: str) -> dict[str, str]:
-    """Those of the session and of its device. Cookies come URL by URL, by the jar."""
-    headers = session.headers(url)
-    headers.pop("Cookie", None)
-    device = session.context.device
+def _with_device(headers: Mapping[str, str], device: Device) -> Mapping[str, str]:
+    """Those of a session, with its device."""
     own_name = device.user_agent == ORIGIN.user_agent
     told = {
         "X-Device-IP": device.ip,
@@ -297,8 +325,51 @@ def _headers_of_session(session: Session, url: str) -> dict[str, str]:
         "X-Device-Accept-Language": headers.get("Accept-Language"),
         "X-Device-Referer": headers.get("Referer"),
     }
-    headers.update({name: value for name, value in told.items() if value})
-    return headers
+    return {**headers, **{name: value for name, value in told.items() if value}}
+
+
+class _Written:
+    """Headers that all requests of a session have alike.
+
+    Attributes:
+        headers: by name.
+        lines: the same as HTTP writes them.
+        asked: those of the ask, which are among them.
+        is_traced: whether a `traceparent` may go along; not if somebody gave another.
+    """
+
+    __slots__ = ("asked", "headers", "is_traced", "lines")
+
+    def __init__(self, *headers: Mapping[str, str]) -> None:
+        """Takes headers; later ones go before earlier ones."""
+        self.asked = headers[-1]
+        self.headers = {name: value for each in headers for name, value in each.items()}
+        self.lines = HeaderLines(self.headers)
+        self.is_traced = all(name.lower() != TRACEPARENT for name in self.headers)
+
+
+class _Request(NamedTuple):
+    """What one request says, but for cookies.
+
+    Attributes:
+        written: what others of its session say too.
+        traceparent: its own; empty: it has none.
+    """
+
+    written: _Written
+    traceparent: str
+
+    def headers(self) -> Mapping[str, str]:
+        """By name."""
+        if not (self.traceparent and self.written.is_traced):
+            return self.written.headers
+        return {**self.written.headers, TRACEPARENT: self.traceparent}
+
+    def lines(self) -> HeaderLines:
+        """As HTTP writes them."""
+        if not (self.traceparent and self.written.is_traced):
+            return self.written.lines
+        return self.written.lines.plus(f"{TRACEPARENT}: {self.traceparent}\r\n")
 
 
 def _has_cookie(ask: Ask) -> bool:
@@ -307,8 +378,7 @@ def _has_cookie(ask: Ask) -> bool:
 
 def _given(ask: Ask, entry: Entry[Document], cache: pb.CacheResult.ValueType) -> Document:
     """A kept document for another ask."""
-    document = replace(
-        entry.answer,
+    document = entry.answer._replace(
         cache=cache,
         cache_expires_ns=entry.expires_ns,
         wire_bytes=0,
@@ -316,8 +386,7 @@ def _given(ask: Ask, entry: Entry[Document], cache: pb.CacheResult.ValueType) ->
     )
     if len(document.body) <= ask.max_body_bytes:
         return document
-    return replace(
-        document,
+    return document._replace(
         reason=lists.FAILURE_REASON_BODY_TOO_LARGE,
         message=f"a body above {ask.max_body_bytes} bytes",
         body=b"",
@@ -388,6 +457,7 @@ def _redirects(redirects: Sequence[fetch.Redirect], end: str) -> tuple[Redirect,
 _CHARSET = re.compile(r""";\s*charset\s*=\s*["']?([^\s;"']+)""", re.IGNORECASE)
 
 
+@lru_cache(maxsize=256)  # servers have one each
 def _charset(content_type: str) -> str | None:
     match = _CHARSET.search(content_type)
     return None if match is None else match[1]

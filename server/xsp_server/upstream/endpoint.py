@@ -45,6 +45,12 @@ class EndpointConfig(UpstreamConfig):
     server_name: Annotated[str, Field(min_length=1)] | None = None
     """The name that its certificate must be for. Without: the host of the endpoint."""
 
+    @property
+    def certificate_files(self) -> tuple[Path, ...]:
+        """See `UpstreamConfig.certificate_files`."""
+        named = (self.ca, self.client_cert, self.client_key)
+        return tuple(file for file in named if file is not None)
+
     @model_validator(mode="after")
     def _key_has_certificate(self) -> Self:
         if self.client_key is not None and self.client_cert is None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
+from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.openrtb.reply import NotAsked, Outcome, Reply, Skipped
 from xsp_server.upstream.bidder import Bidder, Call
 from xsp_server.upstream.groups import Group
@@ -23,6 +24,9 @@ _CLOCK_TICK = 0.0005
 
 OnLate: TypeAlias = Callable[[Reply], None]
 """Told of every answer, or failure, that comes when the auction is over; must return at once."""
+_BIDS = Outcome.BIDS
+Awaited: TypeAlias = "asyncio.Future[BidResponse | None]"
+"""What the answer of a call comes by."""
 
 
 class FanOut:
@@ -37,7 +41,7 @@ class FanOut:
         """
         self._bidders = {bidder.name: bidder for bidder in bidders}
         self._group = group
-        self._out: set[asyncio.Task[Reply]] = set()
+        self._out: set[Awaited] = set()
 
     def open(
         self,
@@ -91,23 +95,30 @@ class _Flight:
     """One call of a round.
 
     Attributes:
+        answer: what its answer comes by; None: it was there at once.
         reply: None while it is out and the round is not over.
         is_waited_for: whether the round waits for it now.
         is_out: the round ended without its answer.
         settled: done when the round stops waiting for it; only where a group asks.
     """
 
-    __slots__ = ("bidder", "call", "gave_up", "is_out", "is_waited_for", "reply", "settled", "task")
+    __slots__ = (
+        *("answer", "bidder", "call", "gave_up", "is_out", "is_waited_for", "reply", "settled"),
+    )
 
-    def __init__(self, bidder: Bidder, call: Call, task: asyncio.Task[Reply]) -> None:
+    def __init__(self, bidder: Bidder, call: Call) -> None:
         self.bidder = bidder
         self.call = call
-        self.task = task
+        self.answer: Awaited | None = None
         self.reply: Reply | None = None
         self.is_waited_for = False
         self.gave_up = False
         self.is_out = False
         self.settled: asyncio.Future[None] | None = None
+
+    @property
+    def has_bids(self) -> bool:
+        return self.reply is not None and self.reply.outcome is _BIDS
 
 
 class Round:
@@ -136,7 +147,7 @@ class Round:
         self._waiting = 0
         self._timers: list[asyncio.TimerHandle] = []
         self._course: asyncio.Task[bool] | None = None
-        self._calls_out: set[asyncio.Task[Reply]] = set()
+        self._calls_out: set[Awaited] = set()
         self._is_over = False
         self._end_told: asyncio.Future[None] | None = None  # where somebody waits for the end
         self._arrival: asyncio.Event | None = None  # where somebody listens to arrivals
@@ -145,7 +156,7 @@ class Round:
         self,
         wanted: Mapping[str, tuple[Bidder, Ask]],
         group: Group[str] | None,
-        out: set[asyncio.Task[Reply]],
+        out: set[Awaited],
     ) -> None:
         """Asks the bidders, or the first of them.
 
@@ -214,10 +225,14 @@ class Round:
         if isinstance(call, Skipped):
             self._skipped[bidder.name] = call
             return None
-        task = self._loop.create_task(bidder.ask(call), name=bidder.name)
-        flight = self._flights[bidder.name] = _Flight(bidder, call, task)
-        self._calls_out.add(task)  # the loop itself keeps only weak references
-        task.add_done_callback(partial(self._land, flight))
+        flight = self._flights[bidder.name] = _Flight(bidder, call)
+        begun = bidder.begin(call)
+        if isinstance(begun, Reply):
+            self._take(flight, begun)
+            return flight
+        flight.answer = begun
+        self._calls_out.add(begun)  # the loop itself keeps only weak references
+        begun.add_done_callback(partial(self._land, flight))
         if call.is_waited_for:
             self._wait_for(flight)
         return flight
@@ -227,14 +242,16 @@ class Round:
         if name not in self._wanted:
             return False
         flight = self._launch(*self._wanted[name], turn_ends)
-        if flight is None or not flight.is_waited_for:
+        if flight is None:
             return False
+        if not flight.is_waited_for:
+            return flight.call.is_waited_for and flight.has_bids
         flight.settled = self._loop.create_future()
         try:
             await flight.settled
         finally:
             self._stop_waiting_for(flight)
-        return flight.reply is not None and flight.reply.outcome is Outcome.BIDS
+        return flight.has_bids
 
     def _wait_for(self, flight: _Flight) -> None:
         flight.is_waited_for = True
@@ -246,10 +263,12 @@ class Round:
     def _wait_for_somebody(self) -> None:
         """Where everybody asked is secondary, or a probe, they are waited for after all."""
         flights = self._flights.values()
-        if not any(flight.call.is_waited_for for flight in flights):
-            for flight in flights:
-                if flight.reply is None:
-                    self._wait_for(flight)
+        for flight in flights:
+            if flight.call.is_waited_for:
+                return
+        for flight in flights:
+            if flight.reply is None:
+                self._wait_for(flight)
 
     def _stop_waiting_for(self, flight: _Flight) -> None:
         if not flight.is_waited_for:
@@ -265,22 +284,23 @@ class Round:
         flight.gave_up = True
         self._stop_waiting_for(flight)
 
-    def _land(self, flight: _Flight, task: asyncio.Task[Reply]) -> None:
+    def _land(self, flight: _Flight, answer: Awaited) -> None:
         """A call has ended: in time for the round, or late."""
-        self._calls_out.discard(task)
-        if task.cancelled():  # by the end of the event loop
-            self._stop_waiting_for(flight)
-        elif flight.reply is None:
-            self._take(flight)
-            self._stop_waiting_for(flight)
-        elif flight.is_out and self._on_late is not None:
-            reply = task.result()
-            if reply.arrived_ms is not None:
+        self._calls_out.discard(answer)
+        if flight.reply is not None and not flight.is_out:  # taken already, as the round ended
+            return
+        reply = flight.bidder.end(flight.call, answer)
+        if flight.is_out:
+            if reply is not None and reply.arrived_ms is not None and self._on_late is not None:
                 self._on_late(replace(reply, late=True))
+            return
+        if reply is not None:  # else cut off by the end of the event loop
+            self._take(flight, reply)
+        self._stop_waiting_for(flight)
 
-    def _take(self, flight: _Flight) -> None:
-        flight.reply = flight.task.result()
-        self._arrived.append(flight.reply)
+    def _take(self, flight: _Flight, reply: Reply) -> None:
+        flight.reply = reply
+        self._arrived.append(reply)
         if self._arrival is not None:
             self._arrival.set()
 
@@ -311,17 +331,23 @@ class Round:
         if self._course is not None:
             self._course.cancel()
         for flight in self._flights.values():
-            self._close(flight)
+            if flight.reply is None:
+                self._close(flight)
+        if len(self._flights) + len(self._skipped) < len(self._wanted):
+            self._skip_the_rest()
+
+    def _skip_the_rest(self) -> None:
         for name in self._wanted:
             if name not in self._flights and name not in self._skipped:
                 self._skipped[name] = Skipped(name, NotAsked.NOT_REACHED)
 
     def _close(self, flight: _Flight) -> None:
         """Gives a flight the reply that counts; one that has just ended is still in time."""
-        if flight.reply is not None:
-            return
-        if flight.task.done() and not flight.task.cancelled():
-            self._take(flight)
-        else:
-            flight.is_out = True
-            flight.reply = flight.bidder.unanswered(flight.call, gave_up=flight.gave_up)
+        answer = flight.answer
+        if answer is not None and answer.done() and not answer.cancelled():
+            reply = flight.bidder.end(flight.call, answer)
+            if reply is not None:
+                self._take(flight, reply)
+                return
+        flight.is_out = True
+        flight.reply = flight.bidder.unanswered(flight.call, gave_up=flight.gave_up)

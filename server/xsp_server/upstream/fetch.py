@@ -9,21 +9,22 @@ more around each call than a GET needs, are not used.
 """
 
 import asyncio
-import re
 import ssl
+import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urljoin
 
 import aiohttp
 from aiohttp.connector import Connection
 from aiohttp.hdrs import CONTENT_ENCODING, CONTENT_LENGTH, SET_COOKIE
-from aiohttp.http import HttpProcessingError, RawResponseMessage
+from aiohttp.http import HttpProcessingError
 from yarl import URL
 
+from xsp_server.upstream.deadline import Deadline
 from xsp_server.upstream.guard import (
     AddressGuard,
     AddressRefused,
@@ -32,6 +33,8 @@ from xsp_server.upstream.guard import (
     SystemLookUp,
     Target,
 )
+from xsp_server.upstream.header_lines import NO_HEADERS, HeaderLines
+from xsp_server.upstream.wire import Body, Connector, Head, Whereto, Whole
 
 KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept. Many servers close theirs after 5, and a request that
@@ -90,8 +93,7 @@ class Obstacle(StrEnum):
     """TLS is not agreed, or the certificate does not hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(NamedTuple):
     """One answer that led elsewhere.
 
     Attributes:
@@ -103,8 +105,7 @@ class Redirect:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(NamedTuple):
     """A whole answer, whatever its status.
 
     Attributes:
@@ -194,7 +195,7 @@ class GuardedFetcher:
         self._host_calls = None if host_waiting is None else host_connections + host_waiting
         self._look_up = look_up or SystemLookUp()
         self._tls = tls
-        self._connector: aiohttp.TCPConnector | None = None
+        self._connector: Connector | None = None
         self._origins: dict[tuple[str, str, int], _Origin] = {}
 
     async def get(  # noqa: PLR0913 - the URL, and seven words about it
@@ -203,7 +204,7 @@ class GuardedFetcher:
         *,
         timeout: float,
         max_bytes: int,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | HeaderLines | None = None,
         cookies: Cookies | None = None,
         once: bool = False,
         max_redirects: int | None = None,
@@ -217,7 +218,8 @@ class GuardedFetcher:
                 redirects included.
             max_bytes: the largest body, on the wire and unpacked.
             headers: besides our own. Authorization stays with the first host; what HTTP needs to
-                frame the request (Host, Content-Length, Transfer-Encoding) is left out.
+                frame the request (Host, Content-Length, Transfer-Encoding) is left out. Whoever
+                sends the same ones again writes them once, as `HeaderLines`.
             cookies: of the session: what fits the URL goes along, what is set is stored.
             once: whether a request that met a dying connection is given up. Otherwise it is sent
                 again on another, once, which HTTP allows for a GET.
@@ -228,17 +230,20 @@ class GuardedFetcher:
             FetchError: there is no whole answer.
         """
         call = Call(url)
+        lines = headers if isinstance(headers, HeaderLines) else _written(headers)
+        if lines.problem:
+            raise FetchError(Failure.HEADER, lines.problem, call)
         most = self.guard.max_redirects
         terms = _Terms(
             max_bytes,
-            _checked(headers, call),
+            lines,
             cookies,
             1 if once else 2,
             most if max_redirects is None else min(most, max_redirects),
             take,
         )
         try:
-            async with asyncio.timeout(timeout):
+            with Deadline(timeout, asyncio.get_running_loop()):
                 return await self._follow(call, terms)
         except TimeoutError:
             detail = f"no whole answer in {timeout * 1000:.0f} ms"
@@ -263,8 +268,8 @@ class GuardedFetcher:
         target = first = self.guard.check_url(call.url)
         while True:
             call.url = target.url
-            headers = _headers_for(target, first, terms.headers)
-            answered = await self._visit(target, headers, call, terms)
+            is_first = target is first or target.origin == first.origin
+            answered = await self._visit(target, call, terms, is_first=is_first)
             if isinstance(answered, Fetched):
                 return answered
             call.led_to = _absolute(target.url, answered)
@@ -274,7 +279,7 @@ class GuardedFetcher:
             target = self.guard.check_redirect(target, answered)
 
     async def _visit(
-        self, target: Target, headers: Mapping[str, str], call: "Call", terms: "_Terms"
+        self, target: Target, call: "Call", terms: "_Terms", *, is_first: bool
     ) -> Fetched | str:
         """The whole answer of one URL, or where it redirects to."""
         origin = self._origin(target)
@@ -283,12 +288,13 @@ class GuardedFetcher:
             raise FetchError(Failure.BUSY, detail, call)
         if terms.take is not None and not terms.take():
             raise FetchError(Failure.SPENT, "the requests that are allowed are used up", call)
-        if cookie := terms.cookies.header(target.url) if terms.cookies is not None else "":
-            headers = {**headers, "Cookie": cookie}
+        cookie = terms.cookies.header(target.url) if terms.cookies is not None else ""
+        if cookie:
             call.cookies_sent = True
+        lines = terms.headers.for_host(is_first=is_first, cookie=cookie)
         origin.calls += 1
         try:
-            answer = await self._ask(origin, _head(target, origin.host, headers), call, terms.tries)
+            answer = await self._ask(origin, _head(target, origin.host, lines), call, terms.tries)
             try:
                 _note(answer, call, terms.cookies)
                 location = answer.location
@@ -313,10 +319,18 @@ class GuardedFetcher:
                 raise
             call.sent = True
             try:
-                return await _exchange(connection, head)
-            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
-                if not tries:
+                protocol: Any = connection.protocol  # a `Wire`, which aiohttp's types don't know
+                protocol.send(head, **_READING)
+                message, content = await protocol.read()
+                while message.code in _INFORMATIONAL:
+                    message, content = await protocol.read()
+            except BaseException as error:
+                _cut(connection)
+                dying = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+                if not (dying and tries):
                     raise
+            else:
+                return _Answer(connection, message, content)
 
     def _origin(self, target: Target) -> "_Origin":
         """What is known of a host and port."""
@@ -327,14 +341,14 @@ class GuardedFetcher:
                 self._origins = busy
             authority = target.url.split("/", 3)[2]
             url = URL(f"{target.scheme}://{authority}/", encoded=True)
-            request = aiohttp.ClientRequest("GET", url, loop=asyncio.get_running_loop())
+            request = Whereto("GET", url, loop=asyncio.get_running_loop())
             origin = self._origins[target.origin] = _Origin(request, authority)
         return origin
 
     def _pool(self) -> aiohttp.TCPConnector:
         """The connections, made inside the running loop as aiohttp asks."""
         if self._connector is None:
-            self._connector = aiohttp.TCPConnector(
+            self._connector = Connector(
                 limit=self._connections,
                 limit_per_host=self._host_connections,
                 keepalive_timeout=KEEP_ALIVE,
@@ -355,7 +369,7 @@ class _Origin:
         calls: under way, waiting ones included.
     """
 
-    request: aiohttp.ClientRequest
+    request: Whereto
     host: str
     calls: int = 0
 
@@ -369,7 +383,7 @@ class _Terms:
     """
 
     max_bytes: int
-    headers: Mapping[str, str]
+    headers: HeaderLines
     cookies: Cookies | None
     tries: int
     max_redirects: int
@@ -385,7 +399,7 @@ class Call:
         status: of the last answer whose head came.
         sent: whether a request may have gone out.
         redirects: so far.
-        started: loop time.
+        started: seconds of the monotonic clock.
         requested: the last URL that was requested, or was to be but for a connection; None: none.
         requests: how many URLs were, so counted.
         led_to: where the last redirect led, if that was not requested; None: there is none.
@@ -397,7 +411,7 @@ class Call:
     status: int | None = None
     sent: bool = False
     redirects: list[Redirect] = field(default_factory=list)
-    started: float = field(default_factory=lambda: asyncio.get_running_loop().time())
+    started: float = field(default_factory=time.monotonic)
     requested: str | None = None
     requests: int = 0
     led_to: str | None = None
@@ -407,7 +421,7 @@ class Call:
     @property
     def elapsed_ms(self) -> float:
         """Since it began."""
-        return (asyncio.get_running_loop().time() - self.started) * 1000
+        return (time.monotonic() - self.started) * 1000
 
 
 class _Answer:
@@ -415,9 +429,7 @@ class _Answer:
 
     __slots__ = ("_connection", "content", "headers", "status")
 
-    def __init__(
-        self, connection: Connection, head: RawResponseMessage, content: aiohttp.StreamReader
-    ) -> None:
+    def __init__(self, connection: Connection, head: Head, content: Body) -> None:
         self._connection = connection
         self.status = head.code
         self.headers = head.headers
@@ -436,25 +448,6 @@ class _Answer:
             _cut(self._connection)
 
 
-async def _exchange(connection: Connection, head: bytes) -> _Answer:
-    """Sends a request; what comes back, as soon as its head is here."""
-    try:
-        transport, protocol = connection.transport, connection.protocol
-        if transport is None or protocol is None:
-            raise aiohttp.ServerDisconnectedError  # noqa: TRY301 - as what follows would
-        protocol.set_response_params(
-            read_until_eof=True, auto_decompress=False, max_field_size=MAX_FIELD_BYTES
-        )
-        transport.write(head)
-        message, content = await protocol.read()
-        while message.code in _INFORMATIONAL:
-            message, content = await protocol.read()
-    except BaseException:
-        _cut(connection)
-        raise
-    return _Answer(connection, message, content)
-
-
 def _cut(connection: Connection) -> None:
     """Ends a connection at once: an orderly end would wait for a peer that may not even read."""
     if connection.transport is not None:
@@ -464,53 +457,22 @@ def _cut(connection: Connection) -> None:
 
 _NO_LIMIT = aiohttp.ClientTimeout()
 """Of aiohttp's own: the caller limits the whole."""
+_READING = {
+    "read_until_eof": True,
+    "auto_decompress": False,
+    "max_field_size": MAX_FIELD_BYTES,
+}
 _INFORMATIONAL = frozenset(range(100, 200)) - {101}
 """Statuses after which the answer is still to come."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_OF_ONE_HOST = frozenset({"authorization", "cookie", "proxy-authorization"})
-_FIELD_VALUE = re.compile("[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*")
-_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
-def _checked(headers: Mapping[str, str] | None, call: Call) -> Mapping[str, str]:
-    """Headers without a line break, which would let a value make further headers."""
-    for name, value in (headers or {}).items():
-        if not _FIELD_NAME.fullmatch(name) or not _is_field_value(value):
-            detail = f"header {name!r}: expected a name and a value without control characters"
-            raise FetchError(Failure.HEADER, detail, call)
-    return headers or {}
+def _written(headers: Mapping[str, str] | None) -> HeaderLines:
+    return HeaderLines(headers) if headers else NO_HEADERS
 
 
-def _is_field_value(value: str) -> bool:
-    return (value.isascii() and value.isprintable()) or bool(_FIELD_VALUE.fullmatch(value))
-
-
-def _headers_for(target: Target, first: Target, headers: Mapping[str, str]) -> Mapping[str, str]:
-    """The caller's headers, less what was meant for another host."""
-    if target.origin == first.origin:
-        return headers
-    return {name: value for name, value in headers.items() if name.lower() not in _OF_ONE_HOST}
-
-
-_OWN_HEADERS = {
-    "user-agent": "User-Agent: xsp\r\n",
-    "accept": "Accept: */*\r\n",
-    "accept-encoding": "Accept-Encoding: gzip, deflate\r\n",
-}
-_OWN_LINES = "".join(_OWN_HEADERS.values())
-_FRAMING = ("host", "content-length", "transfer-encoding")
-
-
-def _head(target: Target, host: str, headers: Mapping[str, str]) -> bytes:
-    """Request line and headers; the caller's go before our own."""
-    lines = _OWN_LINES
-    if headers:
-        own = dict(_OWN_HEADERS)
-        for name, value in headers.items():
-            own[name.lower()] = f"{name}: {value}\r\n"
-        for name in _FRAMING:
-            own.pop(name, None)
-        lines = "".join(own.values())
+def _head(target: Target, host: str, lines: str) -> bytes:
+    """Request line and headers."""
     path = target.url.split("/", 3)[3]
     return f"GET /{path} HTTP/1.1\r\nHost: {host}\r\n{lines}\r\n".encode()
 
@@ -556,6 +518,10 @@ async def _read(answer: _Answer, call: Call, max_bytes: int) -> bytes:
         detail = f"Content-Encoding {coding[:50]!r}; expected gzip or deflate, or none"
         raise FetchError(Failure.ENCODING, detail, call)
     call.wire_bytes = 0
+    if inflate is None and isinstance(answer.content, Whole):
+        whole = answer.content.take()
+        call.wire_bytes = len(whole)
+        return whole
     body = bytearray()
     while piece := await answer.content.readany():
         call.wire_bytes += len(piece)

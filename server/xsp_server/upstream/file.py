@@ -41,8 +41,12 @@ class FileTransport(Transport):
         super().__init__(settings)
         self._text = codec.write(_read(settings))
 
-    async def send(self, ask: Ask, timeout: float) -> BidResponse | None:  # noqa: ARG002
+    async def send(self, ask: Ask, timeout: float) -> BidResponse | None:
         """See `Transport.send`."""
+        return self.begin(ask, timeout)
+
+    def begin(self, ask: Ask, timeout: float) -> BidResponse:  # noqa: ARG002
+        """See `Transport.begin`."""
         request_id = json.dumps(ask.request.id, ensure_ascii=False)[1:-1].encode()
         return codec.parse_bid_response(self._text.replace(PLACEHOLDER, request_id)).message
 

@@ -1,7 +1,8 @@
 """Groups: in what order a number of upstreams is asked, and when that is enough.
 
 A group knows only names, time, and whether a member filled. What asking a member means is the
-caller's `Step`, so the same groups order bidders and VAST tags. A member may be a group itself.
+caller's `Step`. A member may be a group itself. The tags of a VAST call have groups of the same
+kinds (`vast.resolver.groups`), which say besides what of a member counts.
 
 | kind | asks | is done when | gives each member |
 |---|---|---|---|

@@ -1,6 +1,7 @@
 """Bidders over one long-lived gRPC stream: many asks in flight, answers in any order."""
 
 import asyncio
+import math
 import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -53,20 +54,13 @@ class _Flight:
         self, ask_id: str, ask: Ask, timeout: float, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.id = ask_id
-        self.item = _item(ask_id, ask)
+        self.item = _item(ask_id, ask)  # its parts
         self.timeout = timeout
         self.deadline = loop.time() + timeout
-        self.answer: asyncio.Future[_Answer] = loop.create_future()
-
-    def expire(self) -> None:
-        self.settle(timed_out(self.timeout))
-
-    def settle(self, answer: "_Answer") -> None:
-        if not self.answer.done():  # else its caller has gone
-            self.answer.set_result(answer)
+        self.answer: asyncio.Future[BidResponse | None] = loop.create_future()
 
 
-_Answer: TypeAlias = StreamBidsResult | TransportError
+_Answer: TypeAlias = BidResponse | TransportError
 
 
 @configurable("grpc-stream")
@@ -123,6 +117,8 @@ class GrpcStreamTransport(Transport):
         self._down: TransportError | None = None
         self._channel: grpc.aio.Channel | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None  # for all asks in flight
+        self._wakes_at = math.inf
 
     @property
     def in_flight(self) -> int:
@@ -131,6 +127,17 @@ class GrpcStreamTransport(Transport):
 
     async def send(self, ask: Ask, timeout: float) -> BidResponse | None:
         """See `Transport.send`."""
+        flight = self._take_off(ask, timeout)
+        try:
+            return await flight.answer
+        finally:
+            self._forget(flight)
+
+    def begin(self, ask: Ask, timeout: float) -> "asyncio.Future[BidResponse | None]":
+        """See `Transport.begin`."""
+        return self._take_off(ask, timeout).answer
+
+    def _take_off(self, ask: Ask, timeout: float) -> _Flight:
         if self._down is not None:
             raise TransportError(self._down.outcome, f"waiting to reconnect: {self._down.detail}")
         if len(self._in_flight) >= self._max_in_flight:
@@ -140,17 +147,12 @@ class GrpcStreamTransport(Transport):
         self._asked += 1
         flight = _Flight(str(self._asked), ask, timeout, loop)
         self._in_flight[flight.id] = self._queued[flight.id] = flight
-        self._keep_stream(loop)
+        if self._keeper is None or self._keeper.done():
+            self._keep_stream(loop)
         self._wanted.set()
-        timer = loop.call_at(flight.deadline, flight.expire)
-        try:
-            answer = await flight.answer
-        finally:
-            timer.cancel()
-            self._forget(flight)
-        if isinstance(answer, TransportError):
-            raise answer
-        return _response(answer)
+        if flight.deadline < self._wakes_at:
+            self._wake_at(flight.deadline, loop)
+        return flight
 
     async def close(self) -> None:
         """Tells the bidder that no more will come, and closes the channel."""
@@ -164,12 +166,28 @@ class GrpcStreamTransport(Transport):
             await self._channel.close()
         if self._keeper is not None:
             await asyncio.wait((self._keeper,))
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _keep_stream(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._channel is None:
             self._channel = self._dialer.open()
-        if self._keeper is None or self._keeper.done():
-            self._keeper = loop.create_task(self._keep(self._channel))
+        self._keeper = loop.create_task(self._keep(self._channel))
+
+    def _wake_at(self, deadline: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Sets the one timer: deadlines nearly always grow, so few asks ever move it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wakes_at = deadline
+        self._timer = loop.call_at(deadline, self._end_overdue, loop)
+
+    def _end_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._wakes_at, now = math.inf, loop.time()
+        for flight in list(self._in_flight.values()):
+            if flight.deadline <= now:
+                self._settle(flight, timed_out(flight.timeout))
+        if self._in_flight:
+            self._wake_at(min(flight.deadline for flight in self._in_flight.values()), loop)
 
     async def _keep(self, channel: grpc.aio.Channel) -> None:
         """Opens streams, one after the other, until we close."""
@@ -228,9 +246,10 @@ class GrpcStreamTransport(Transport):
         size = 0
         while self._queued and size < MESSAGE_BYTES:
             flight = self._queued.pop(next(iter(self._queued)))
-            part = _timed(flight.item, flight.deadline - now)
-            parts.append(part)
-            size += len(part)
+            timeout = _timeout(flight.deadline - now)
+            length = sum(map(len, flight.item)) + len(timeout)
+            parts += (_ITEMS, _varint(length), *flight.item, timeout)
+            size += length
         return b"".join(parts)
 
     def _take(self, data: bytes) -> None:
@@ -242,12 +261,12 @@ class GrpcStreamTransport(Transport):
             self._fail_sent(TransportError(Outcome.INVALID_RESPONSE, detail))
             return
         for result in results:
-            if result.WhichOneof("answer") == "partial":  # which we did not ask for
+            if result.HasField("partial"):  # which we did not ask for
                 continue
             flight = self._in_flight.pop(result.id, None)
             if flight is not None:
                 self._answered += 1
-                flight.settle(self._checked(result, len(data)))
+                self._settle(flight, _answer(result, len(data), self._max_bytes))
             elif result.id in self._unanswered:
                 self._answered += 1
                 self.late += 1
@@ -255,22 +274,23 @@ class GrpcStreamTransport(Transport):
             else:
                 self.strays += 1
 
-    def _checked(self, result: StreamBidsResult, message_bytes: int) -> _Answer:
-        """The result, unless it is too large; only one in a large message can be."""
-        if message_bytes > self._max_bytes and result.ByteSize() > self._max_bytes:
-            detail = f"an answer above {self._max_bytes} bytes (max_response_bytes)"
-            return TransportError(Outcome.INVALID_RESPONSE, detail)
-        return result
-
     def _fail_sent(self, error: TransportError) -> None:
         for ask_id, flight in list(self._in_flight.items()):
             if ask_id not in self._queued:
-                flight.settle(error.again())
+                self._settle(flight, error.again())
 
     def _fail_queued(self, error: TransportError) -> None:
-        for flight in self._queued.values():
-            flight.settle(error.again())
-        self._queued.clear()
+        for flight in list(self._queued.values()):
+            self._settle(flight, error.again())
+
+    def _settle(self, flight: _Flight, answer: _Answer) -> None:
+        self._forget(flight)
+        if flight.answer.done():  # its caller has gone
+            return
+        if isinstance(answer, TransportError):
+            flight.answer.set_exception(answer)
+        else:
+            flight.answer.set_result(answer)
 
     def _forget(self, flight: _Flight) -> None:
         """Frees the place of an ask that has ended; one sent without an answer is remembered."""
@@ -281,19 +301,24 @@ class GrpcStreamTransport(Transport):
                 self._unanswered.popitem(last=False)
 
 
-def _response(result: StreamBidsResult) -> BidResponse:
-    """The answer in a result.
+def _answer(result: StreamBidsResult, message_bytes: int, max_bytes: int) -> _Answer:
+    """The answer in a result, or what is wrong with it.
 
-    Raises:
-        TransportError: the item failed, or there is none.
+    Args:
+        result: of one item.
+        message_bytes: of the message that it came in; only one in a large message can be too large.
+        max_bytes: the most that it may have.
     """
-    if result.status.code:
+    if message_bytes > max_bytes and result.ByteSize() > max_bytes:
+        detail = f"an answer above {max_bytes} bytes (max_response_bytes)"
+        return TransportError(Outcome.INVALID_RESPONSE, detail)
+    if result.HasField("status") and result.status.code:
         code = _CODES.get(result.status.code, grpc.StatusCode.UNKNOWN)
         outcome = OUTCOMES.get(code, Outcome.ERROR)
         detail = f"{code.name}: {result.status.message}"
-        raise TransportError(outcome, detail, grpc_status=code.name)
+        return TransportError(outcome, detail, grpc_status=code.name)
     if not result.HasField("bid_response"):
-        raise TransportError(Outcome.INVALID_RESPONSE, "a result with neither status nor answer")
+        return TransportError(Outcome.INVALID_RESPONSE, "a result with neither status nor answer")
     return result.bid_response
 
 
@@ -316,6 +341,8 @@ def _tag(message: type[Message], name: str) -> bytes:
 
 def _varint(number: int) -> bytes:
     """Seven bits a byte, the least first; the highest bit says that more come."""
+    if number < 0x80:  # as most are, at a fifth of the time
+        return _BYTES[number]
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)
@@ -324,6 +351,7 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
+_BYTES = [bytes((number,)) for number in range(0x80)]
 _ITEMS = _tag(StreamBidsRequest, "items")
 _ID = _tag(StreamBidsItem, "id")
 _BID_REQUEST = _tag(StreamBidsItem, "bid_request")
@@ -339,21 +367,20 @@ _SESSION_FIELDS = {
 """Where a session's metadata goes in its message."""
 
 
-def _item(ask_id: str, ask: Ask) -> bytes:
-    """A StreamBidsItem without its timeout."""
-    return b"%b%b%b" % (
-        _field(_ID, ask_id.encode()),
-        _session(ask),
-        _field(_BID_REQUEST, ask.protobuf),
-    )
+def _item(ask_id: str, ask: Ask) -> tuple[bytes, ...]:
+    """The parts of a StreamBidsItem without its timeout."""
+    return _field(_ID, ask_id.encode()), _session(ask), ask.once(_bid_request)
 
 
-def _timed(item: bytes, seconds: float) -> bytes:
-    """The item with what is left of its time, as part of a message: fields come in any order."""
+def _bid_request(ask: Ask) -> bytes:
+    return _field(_BID_REQUEST, ask.protobuf)
+
+
+def _timeout(seconds: float) -> bytes:
+    """What is left of an item's time, as its last field: fields come in any order."""
     whole, micros = divmod(max(round(seconds * 1e6), 1), 1_000_000)
     # Duration: seconds is field 1, nanos field 2, both varints.
-    duration = b"\x08%b\x10%b" % (_varint(whole), _varint(micros * 1000))
-    return _field(_ITEMS, item + _field(_TIMEOUT, duration))
+    return _field(_TIMEOUT, b"\x08%b\x10%b" % (_varint(whole), _varint(micros * 1000)))
 
 
 def _session(ask: Ask) -> bytes:

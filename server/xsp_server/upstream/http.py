@@ -27,6 +27,12 @@ from xsp_server.upstream.transport import (
     is_header,
     timed_out,
 )
+from xsp_server.upstream.wire import Whole
+
+SESSION_HEADERS = frozenset(
+    {"x-request-id", "traceparent", "tracestate", "referer", "accept-language", "cookie"}
+)
+"""What a session's lines may say."""
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
@@ -93,14 +99,15 @@ class HttpTransport(Transport):
         self._data = _DATA[settings.body, settings.gzip]
         self._headers = _headers(settings)
         self._kept_out = {"host", "content-type"} | RESERVED_HEADERS | set(self._headers)
-        self._nothing_brought = self._lines({})
+        self._takes_all = self._kept_out.isdisjoint(SESSION_HEADERS)
+        self._own = self._lines({}).decode()
         self._read = _READERS[JSON if settings.body == "json" else PROTOBUF]
         self._endpoint: Endpoint | None = None
 
     async def send(self, ask: Ask, timeout: float) -> BidResponse | None:
         """See `Transport.send`. The timeout covers connecting, waiting for a place and reading."""
         try:
-            async with asyncio.timeout(timeout):
+            with _Limit(timeout):
                 return await self._ask(ask)
         except TimeoutError:
             raise timed_out(timeout) from None
@@ -140,9 +147,12 @@ class HttpTransport(Transport):
 
     def _brought(self, ask: Ask) -> bytes:
         """The lines of the headers that an ask brings, below our own."""
-        if ask.session is None:
-            return self._lines(ask.headers) if ask.headers else self._nothing_brought
-        return self._lines({**ask.headers, **ask.session.headers(self._address)})
+        session = ask.session
+        if session is None:
+            return self._lines(ask.headers) if ask.headers else self._own.encode()
+        if self._takes_all and not ask.headers:  # what all calls of the session say is written once
+            return f"{self._own}{session.lines(self._address)}".encode()
+        return self._lines({**ask.headers, **session.headers(self._address)})
 
     def _lines(self, headers: Mapping[str, str]) -> bytes:
         lines = {"user-agent": "xsp"}
@@ -164,7 +174,10 @@ class HttpTransport(Transport):
             raise TransportError(Outcome.ERROR, detail, http_status=status)
         try:
             read = self._reader(answer.headers.get(CONTENT_TYPE))
-            body = await self._body(answer)
+            content = answer.content
+            body = content.take() if isinstance(content, Whole) else await self._body(answer)
+            if len(body) > self._max_bytes:
+                raise self._too_large()
             return read(body) if body else None
         except TransportError as error:
             error.http_status = status
@@ -201,6 +214,35 @@ class HttpTransport(Transport):
     def _too_large(self) -> TransportError:
         detail = f"an answer above {self._max_bytes} bytes (max_response_bytes)"
         return TransportError(Outcome.INVALID_RESPONSE, detail)
+
+
+class _Limit:
+    """Ends what runs in it after some seconds, as `asyncio.timeout` does in twice the time."""
+
+    __slots__ = ("_cancelling", "_is_over", "_task", "_timeout", "_timer")
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._is_over = False
+
+    def __enter__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - coroutines run in tasks
+        self._task, self._cancelling = task, task.cancelling()
+        self._timer = asyncio.get_running_loop().call_later(self._timeout, self._end)
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._task.cancel()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._timer.cancel()
+        if (
+            self._is_over
+            and self._task.uncancel() <= self._cancelling  # else somebody else cancels it as well
+            and kind is asyncio.CancelledError
+        ):
+            raise TimeoutError
 
 
 def _parse_json(body: bytes) -> BidResponse:

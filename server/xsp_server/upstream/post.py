@@ -18,6 +18,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from xsp_server.upstream.lookup import Resolver
+from xsp_server.upstream.wire import Body, Connector, Whereto, Wire
 
 _INFORMATIONAL = frozenset(range(100, 200)) - {101}
 """Statuses after which the answer is still to come."""
@@ -62,7 +63,7 @@ class Answer:
         connection: Connection,
         status: int,
         headers: CIMultiDictProxy[str],
-        content: aiohttp.StreamReader,
+        content: Body,
     ) -> None:
         """Takes the parts."""
         self._connection = connection
@@ -95,7 +96,7 @@ class Endpoint:
             headers: of every request.
             pool: how connections are made and kept.
         """
-        self._connector = aiohttp.TCPConnector(
+        self._connector = Connector(
             limit=pool.max_connections,
             keepalive_timeout=pool.keepalive_seconds,
             ttl_dns_cache=pool.dns_ttl_seconds,
@@ -103,7 +104,7 @@ class Endpoint:
             ssl=pool.ssl,
         )
         # What tells the connector where to; it is never sent.
-        self._request = aiohttp.ClientRequest(
+        self._request = Whereto(
             "POST",
             url,
             loop=asyncio.get_running_loop(),
@@ -128,13 +129,13 @@ class Endpoint:
         """
         connection = await self._connector.connect(self._request, [], _NO_LIMIT)
         try:
-            transport, protocol = connection.transport, connection.protocol
-            if transport is None or protocol is None:
+            protocol = connection.protocol
+            if not isinstance(protocol, Wire):
                 raise aiohttp.ServerDisconnectedError  # noqa: TRY301 - as what follows would
-            protocol.set_response_params(read_until_eof=True)
-            transport.write(
-                b"%b%bContent-Length: %d\r\n\r\n%b" % (self._head, headers, len(body), body)
+            request = b"%b%bContent-Length: %d\r\n\r\n%b" % (
+                *(self._head, headers, len(body), body),
             )
+            protocol.send(request, read_until_eof=True)
             message, content = await protocol.read()
             while message.code in _INFORMATIONAL:
                 message, content = await protocol.read()

@@ -5,10 +5,9 @@ left out comes from the call's metadata, from its OpenRTB request, or is made, o
 takes its time and randomness from an `Origin`. Whatever tells who somebody is stays out of `repr`.
 """
 
-import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -20,6 +19,7 @@ from xsp.session.v1 import session_context_pb2 as pb
 from xsp_server.errors import InvalidField
 from xsp_server.upstream import cookies, trace
 from xsp_server.upstream.cookies import Clock, Cookie, CookieJar
+from xsp_server.upstream.randomness import Randomness
 
 RandBits = Callable[[int], int]
 """As many random bits as asked for, as a number."""
@@ -43,7 +43,7 @@ class Origin:
     """
 
     clock: Clock = time.time_ns
-    randbits: RandBits = random.SystemRandom().getrandbits
+    randbits: RandBits = Randomness().bits
     user_agent: str = "XSP"
 
 
@@ -193,9 +193,17 @@ class SessionContext:
             household_id=_first(told, "household_id"),
             visit_id=told.visit_id or request_id,
             cookies=cookies.read(told.cookies, f"{path}.cookies") if told.cookies else (),
-            device=_device(told.device, device, origin, f"{path}.device"),
+            device=(
+                _device(told.device, device, origin, f"{path}.device")
+                if told.HasField("device") or request is not None
+                else Device(user_agent=origin.user_agent)
+            ),
             referrer=_first(told, "referrer", asked.site.page),
-            consent=_consent(told.consent, asked),
+            consent=(
+                _consent(told.consent, asked)
+                if told.HasField("consent") or request is not None
+                else _UNKNOWN
+            ),
             language=_first(told, "language", device.langb, device.language),
             traceparent=traceparent,
             tracestate=tracestate,
@@ -271,7 +279,7 @@ class Session:
             and OpenRTB request, or made.
     """
 
-    __slots__ = ("_context", "_cookies", "_origin", "request_id", "was_told")
+    __slots__ = ("_alike", "_context", "_cookies", "_origin", "request_id", "was_told")
 
     def __init__(
         self,
@@ -291,6 +299,7 @@ class Session:
         self._context = context
         self._cookies = jar
         self._origin = origin
+        self._alike: Alike | None = None
 
     @property
     def context(self) -> SessionContext:
@@ -318,12 +327,36 @@ class Session:
 
         A page over https is not told over http (RFC 9110 section 10.1.3).
         """
-        headers = self.context.headers(self._origin.randbits)
-        if headers.get("Referer", "").startswith("https:") and url.startswith("http:"):
-            del headers["Referer"]
+        headers = dict(self.alike.headers_to(url))
+        headers[TRACEPARENT] = self.span()
         if cookie := self.cookies.header(url):
             headers["Cookie"] = cookie
         return headers
+
+    def lines(self, url: str) -> str:
+        """The same as HTTP writes them: each `name: value` with its line end, names in lower case.
+
+        What all calls say is checked and written once. What HTTP has no form for is left out.
+        """
+        lines = self.alike.lines_to(url)
+        if self.alike.has_trace:
+            lines = f"{TRACEPARENT}: {self.span()}\r\n{lines}"
+        cookie = self.cookies.header(url)
+        if cookie and _FIELD_VALUE.fullmatch(cookie):
+            lines = f"{lines}cookie: {cookie}\r\n"
+        return lines
+
+    def span(self) -> str:
+        """The `traceparent` of one more call: a span of its own in the session's trace."""
+        before, after = self.alike.around_span
+        return f"{before}{self._origin.randbits(64) or 1:016x}{after}"
+
+    @property
+    def alike(self) -> "Alike":
+        """What all calls of the session say alike."""
+        if self._alike is None:
+            self._alike = Alike(self.context)
+        return self._alike
 
     def took(self, url: str, set_cookie: Iterable[str]) -> None:
         """Keeps what the answer of a call set.
@@ -344,6 +377,16 @@ class Session:
         jar = self.cookies if cookies else CookieJar((), self._origin.clock)
         return Session(context, jar, self._origin)
 
+    def branch(self) -> "Session":
+        """The same session for a chain that may be given up, with cookies that go on apart."""
+        branch = Session(self.context, self.cookies.branch(), self._origin)
+        branch.was_told = self.was_told
+        return branch
+
+    def join(self, branch: "Session") -> None:
+        """Takes the cookies of a branch that was not given up."""
+        self.cookies.join(branch.cookies)
+
     def snapshot(self) -> SessionContext:
         """The context with the cookies as they are now."""
         grown = self.cookies.cookies()
@@ -354,6 +397,57 @@ class Session:
     def to_message(self) -> pb.SessionContext:
         """The contract's message, for the calls that follow."""
         return self.snapshot().to_message()
+
+
+class Alike:
+    """The headers that all calls of a session have alike: all but traceparent and Cookie.
+
+    A page over https is not told over http (RFC 9110 section 10.1.3); so there are two sets.
+
+    Attributes:
+        has_trace: whether calls can be children of the session's `traceparent`.
+        around_span: what stands before and after the span in the `traceparent` of a call.
+        made: what others made of them, by a key of their own; it goes with the session.
+    """
+
+    __slots__ = ("_headers", "_is_secret", "_lines", "around_span", "has_trace", "made")
+
+    def __init__(self, context: SessionContext) -> None:
+        """Works them out of the session's context."""
+        headers = context.headers(lambda _: 1)
+        del headers[TRACEPARENT]  # each call has a span of its own
+        self.has_trace = trace.is_parent(context.traceparent)
+        self.around_span = trace.around_span(context.traceparent)
+        self.made: dict[Hashable, Any] = {}
+        self._headers: list[Mapping[str, str]] = [headers]
+        self._is_secret = headers.get("Referer", "").startswith("https:")
+        if self._is_secret:
+            public = {name: value for name, value in headers.items() if name != "Referer"}
+            self._headers.append(public)
+        self._lines: list[str | None] = [None] * len(self._headers)
+
+    def headers_to(self, url: str) -> Mapping[str, str]:
+        """Those of calls to a URL; the same mapping each time, and not to be changed."""
+        return self._headers[self._place(url)]
+
+    def lines_to(self, url: str) -> str:
+        """The same as HTTP writes them, without what it has no form for."""
+        place = self._place(url)
+        lines = self._lines[place]
+        if lines is None:
+            lines = self._lines[place] = "".join(
+                f"{name.lower()}: {value}\r\n"
+                for name, value in self._headers[place].items()
+                if _FIELD_VALUE.fullmatch(value)
+            )
+        return lines
+
+    def _place(self, url: str) -> int:
+        return int(self._is_secret and url.startswith("http:"))
+
+
+_FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+"""No control characters but the tab (RFC 9110 section 5.5)."""
 
 
 class Unmade:

@@ -52,8 +52,14 @@ def child(traceparent: str, span_id: int) -> str:
         traceparent: of the session; `is_parent` holds for it.
         span_id: 64 random bits.
     """
+    before, after = around_span(traceparent)
+    return f"{before}{span_id or 1:016x}{after}"
+
+
+def around_span(traceparent: str) -> tuple[str, str]:
+    """What stands before and after the span in the `traceparent`s of calls under another."""
     flags = int(traceparent[53:55], 16) & _KNOWN_FLAGS
-    return f"00-{traceparent[3:35]}-{span_id or 1:016x}-{flags:02x}"
+    return f"00-{traceparent[3:35]}-", f"-{flags:02x}"
 
 
 def is_same_trace(one: str, other: str) -> bool:

@@ -7,14 +7,19 @@ async with upstream:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlencode
 
 from google.protobuf.duration_pb2 import Duration
 from pydantic import BaseModel, Field
 
 from xsp.session.v1.session_context_pb2 import SessionContext as SessionMessage
-from xsp.vast.v1.resolve_options_pb2 import VastSource
+from xsp.vast.v1.resolve_options_pb2 import (
+    TAG_GROUP_MODE_FIRST,
+    TAG_GROUP_MODE_PARALLEL,
+    TagGroup,
+    VastSource,
+)
 from xsp_server import registry
 from xsp_server.openrtb.reply import Outcome
 from xsp_server.registry import configurable
@@ -32,7 +37,10 @@ class VastSettings(UpstreamConfig):
     endpoint: Annotated[str, Field(min_length=1)] | None = None
     """Address of its tag; macros in it are filled. None: each call brings its own."""
     fallbacks: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Tags that are tried in turn when those before them gave no ad."""
+    """Further tags; by default they are tried in turn when those before them gave no ad."""
+    ask: Literal["waterfall", "parallel", "first"] = "waterfall"
+    """How all of these tags are asked. `waterfall`: one by one until one gives an ad. `parallel`:
+    all at once, and the ads of all count. `first`: all at once until one gives an ad."""
     params: Annotated[dict[str, str], Field(default_factory=dict)]
     """Added to the query of every tag, percent-encoded."""
     headers: Annotated[dict[str, str], Field(default_factory=dict)]
@@ -101,8 +109,11 @@ class VastUpstream(Upstream[Document]):
 
     @property
     def sources(self) -> Sequence[VastSource]:
-        """Its tags; several are a waterfall."""
-        return self._sources
+        """Its tags, or the group that they are."""
+        mode = _MODES.get(self._settings.ask)
+        if mode is None:
+            return self._sources
+        return [VastSource(group=TagGroup(mode=mode, members=self._sources))]
 
     def open_session(self, user_id: str | None) -> Session:
         """A session of its own for a call that has none."""
@@ -146,6 +157,9 @@ class VastUpstream(Upstream[Document]):
     async def close(self) -> None:
         """Closes the connections."""
         await self._connections.close()
+
+
+_MODES = {"parallel": TAG_GROUP_MODE_PARALLEL, "first": TAG_GROUP_MODE_FIRST}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,11 @@ class Plan:
     refusal: Refusal | None
     walk: Step
 
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether it lets through every request as it is."""
+        return self.refusal is None and not self.walk.inner and self.walk.raw is None
+
     def apply(self, request: BidRequest) -> Disclosure | Refusal:
         """The request as the bidder may see it. The request given stays as it is."""
         return self.refusal or Disclosure(*redact(request, self.walk))

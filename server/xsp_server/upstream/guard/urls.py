@@ -6,9 +6,9 @@ refused. What is left is written in one form, and that form is what is requested
 """
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 import idna
 
@@ -21,8 +21,7 @@ MAX_LENGTH = 16_384
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Where a URL leads.
 
     Attributes:
@@ -62,6 +61,10 @@ def parse(text: str) -> Target:
     text = text.strip(" \t\r\n\f")
     if len(text) > MAX_LENGTH:
         raise _refused("length", f"{len(text)} characters; expected {MAX_LENGTH} at most")
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None:  # as nearly all are: in the one form but for the authority
+        scheme, authority, path, query = plain.groups()
+        return _target(scheme, authority, path or "/", query or "")
     if _UNPRINTABLE.search(text):
         raise _refused("characters", "control characters; expected printable ones")
     scheme, _, rest = text.partition(":")
@@ -71,17 +74,8 @@ def parse(text: str) -> Target:
     if not rest.startswith("//"):
         raise _refused("host", "no host; expected // after the scheme")
     authority = _AUTHORITY_END.split(rest[2:], 1)[0]
-    host, address, port = _parse_authority(authority)
-    shown = host if port in (None, DEFAULT_PORTS[scheme]) else f"{host}:{port}"
     path, query = _path_and_query(rest[2 + len(authority) :])
-    return Target(
-        url=f"{scheme}://{shown}{path}{query}",
-        scheme=scheme,
-        host=host.strip("[]"),
-        port=port or DEFAULT_PORTS[scheme],
-        path=path,
-        address=address,
-    )
+    return _target(scheme, authority, path, query)
 
 
 def parse_authority(text: str) -> tuple[str, int | None]:
@@ -94,6 +88,19 @@ def parse_authority(text: str) -> tuple[str, int | None]:
     return host.strip("[]"), port
 
 
+def _target(scheme: str, authority: str, path: str, query: str) -> Target:
+    host, address, port = _parse_authority(authority)
+    default = DEFAULT_PORTS[scheme]
+    shown = host if port in (None, default) else f"{host}:{port}"
+    url = f"{scheme}://{shown}{path}{query}"
+    return Target(url, scheme, host.strip("[]"), port or default, path, address)
+
+
+_PLAIN = re.compile(
+    r"(https?)://([A-Za-z0-9._:-]+)"
+    r"(/[A-Za-z0-9\-._~:/\[\]@!$&'()*+,;=%]*)?(\?[A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]*)?"
+)
+"""URLs that need no encoding, with a name or an IPv4 address and without fragment."""
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _AUTHORITY_END = re.compile("[/?#]")
 _PORT = re.compile("[1-9][0-9]{0,4}")

@@ -33,6 +33,7 @@ class Admission:
         self._settings = settings
         self._least_time = settings.least_time_ms / 1000
         self._under_way = 0
+        self._most = settings.max_concurrent
         self._breaker = (
             CircuitBreaker(settings.breaker, on_breaker) if settings.breaker.enabled else None
         )
@@ -55,7 +56,7 @@ class Admission:
 
     def admit_again(self, now: float) -> bool:
         """Whether a second try of an admitted call may go out now; if so it is counted."""
-        if self._under_way >= self._settings.max_concurrent:
+        if self._under_way >= self._most:
             return False
         if self._bucket is not None and not self._bucket.take(now):
             return False
@@ -77,12 +78,10 @@ class Admission:
             return self._skip(NotAsked.NO_TIME, f"{max(time_left, 0) * 1000:.1f} ms were left")
         if self._sampler is not None and not self._sampler.picks(request_id):
             return self._skip(NotAsked.SAMPLED_OUT, f"asked for {settings.sample_rate:.2%}")
-        if breaker is not None and not breaker.admits(now):
+        if breaker is not None and breaker.state is not _CLOSED and not breaker.admits(now):
             return self._skip(NotAsked.BREAKER_OPEN, f"the breaker is {breaker.state}")
-        if self._under_way >= settings.max_concurrent:
-            return self._skip(
-                NotAsked.CONCURRENCY_LIMIT, f"{settings.max_concurrent} calls at once"
-            )
+        if self._under_way >= self._most:
+            return self._skip(NotAsked.CONCURRENCY_LIMIT, f"{self._most} calls at once")
         if self._bucket is not None and not self._bucket.take(now):
             return self._skip(NotAsked.RATE_LIMIT, f"{settings.qps:g} calls a second")
         return None
@@ -91,4 +90,5 @@ class Admission:
         return Skipped(self._bidder, reason, detail)
 
 
+_CLOSED = BreakerState.CLOSED
 _UNGUARDED = Entry(is_probe=False)
