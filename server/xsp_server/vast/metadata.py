@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -193,15 +194,13 @@ def _add_click_through(
     if page_of is None:
         return
     *wrappers, last = chain
-    pages = [(page_of(creative), last.place)]
-    for hop in reversed(wrappers):
-        pages += [(page_of(each), hop.place) for each in hop.content.creatives]
-    for page, place in pages:
-        if page:
-            facts.click_through = page
-            if place is not None:
-                facts.click_through_hop = place
-            return
+    given = ((page_of(each), hop) for hop in reversed(wrappers) for each in hop.content.creatives)
+    own = page_of(creative)
+    page, hop = (own, last) if own else next(filter(itemgetter(0), given), ("", last))
+    if page:
+        facts.click_through = page
+        if hop.place is not None:
+            facts.click_through_hop = hop.place
 
 
 def _linear_page(creative: vast_pb2.Creative) -> str:

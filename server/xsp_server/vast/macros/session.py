@@ -28,7 +28,7 @@ class Asked(NamedTuple):
 
     transaction_id: str
     server: str = SERVER
-    server_side: int = 2
+    server_side: Value = 2
     requirements: AdRequirements = AdRequirements()
 
 

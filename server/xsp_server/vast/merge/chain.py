@@ -72,11 +72,14 @@ def _joined(own: vast_pb2.Ad, wrappers: Sequence[Content]) -> vast_pb2.Ad:
     ad = vast_pb2.Ad()
     if wrappers:
         inline = ad.inline
-        for name in ("impressions", "errors", "ad_verifications", "extensions"):
-            added = [item for wrapper in wrappers for item in getattr(wrapper, name)]
-            if added:
-                getattr(inline, name).extend(added)
+        impressions, errors = inline.impressions, inline.errors
         for wrapper in wrappers:
+            impressions.extend(wrapper.impressions)
+            errors.extend(wrapper.errors)
+            if wrapper.ad_verifications:
+                inline.ad_verifications.extend(wrapper.ad_verifications)
+            if wrapper.extensions:
+                inline.extensions.extend(wrapper.extensions)
             if wrapper.HasField("viewable_impression"):
                 inline.viewable_impression.MergeFrom(wrapper.viewable_impression)
                 inline.viewable_impression.ClearField("unknown")

@@ -15,7 +15,7 @@ from xml.parsers.expat import ExpatError, ParserCreate, XMLParserType
 from xsp.vast.v1 import vast_lists_pb2 as lists
 from xsp_server.vast.faults import VastUnreadable
 from xsp_server.vast.limits import Limits
-from xsp_server.vast.schema import DEEPEST
+from xsp_server.vast.schema import DEEPEST, VERSIONS, name_of
 
 _PLAIN: Final = (
     b"<VAST",
@@ -60,6 +60,7 @@ _TAG: Final = re.compile(rb"""<[^!"'>]*+(?:"[^"]*+"[^"'>]*+|'[^']*+'[^"'>]*+)*+>
 _SMALLEST: Final = 4
 """Bytes of the smallest element, `<a/>`: what has fewer bytes an element needs no counting."""
 
+_READ: Final = frozenset(map(name_of, VERSIONS))
 _OTHER_MAJOR: Final = re.compile(r"\s*0*(?:[015-9]|[1-9]\d+)\s*(?:\.|$)", re.ASCII)
 """A version whose first number is none of 2, 3 and 4. What isn't a number at all is read."""
 
@@ -239,8 +240,10 @@ def _too_complex(description: str) -> VastUnreadable:
 
 def refuse_others(root: Element) -> None:
     """Refuses what is well-formed and not VAST 2.0 to 4.3."""
-    name = root.tag.rpartition(":")[2]
     version = root.get("version", "")
+    if root.tag == "VAST" and version in _READ:
+        return
+    name = root.tag.rpartition(":")[2]
     if name == "VideoAdServingTemplate":
         raise VastUnreadable(lists.FAILURE_REASON_VERSION_REFUSED, "VAST 1.x; expected 2.0 to 4.3")
     if name != "VAST":

@@ -5,12 +5,12 @@ of what building message by message does. `_fill` takes most of a document's tim
 parser; so it is one loop, the commonest case first.
 """
 
-from typing import Any
+from typing import Any, Final
 from xml.etree.ElementTree import Element
 
 from xsp_server.vast.limits import Limits
 from xsp_server.vast.parse.fragments import Fragments, declares
-from xsp_server.vast.parse.shapes import VAST_SHAPE, Kind, Shape, read_int64
+from xsp_server.vast.parse.shapes import VAST_SHAPE, Glossary, Kind, Shape, read_int64
 
 Values = dict[str, Any]
 """Fields of a message, as its constructor takes them."""
@@ -44,13 +44,15 @@ def _fill(  # noqa: C901, PLR0912, PLR0915  (one loop, as the module says)
     for each in element:
         tag = each.tag
         if tag != before:  # elements of one name mostly follow each other
-            if tag not in children:
+            child = children.get(tag)
+            if child is None:
                 tag = tag.rpartition(":")[2]
-                if tag not in children:
+                child = children.get(tag)
+                if child is None:
                     _keep(values, path, {"xml": fragments.element(each)}, fragments)
                     continue
             before = tag
-            kind, field, inner, rival = children[tag]
+            kind, field, inner, rival = child
         if kind <= MESSAGE:
             if kind == MESSAGE and (field in values or rival in values):
                 _keep(values, path, {"xml": fragments.element(each)}, fragments)
@@ -99,8 +101,11 @@ def _fill(  # noqa: C901, PLR0912, PLR0915  (one loop, as the module says)
 def _attributes(element: Element, shape: Shape, fragments: Fragments) -> Values:
     """The fields of a message that its attributes give."""
     values: Values = {}
+    known = shape.attributes
     for name, value in element.items():
-        field, glossary = shape.attributes.get(name, ("", None))
+        if name == "xmlns":  # no content
+            continue
+        field, glossary = known.get(name, _NO_FIELD)
         if not field or field in values:
             _other_attribute(values, element, shape, name, fragments)
         elif glossary is None:
@@ -110,6 +115,9 @@ def _attributes(element: Element, shape: Shape, fragments: Fragments) -> Values:
         else:
             _other_attribute(values, element, shape, name, fragments)
     return values
+
+
+_NO_FIELD: Final[tuple[str, Glossary | None]] = ("", None)
 
 
 def _other_attribute(

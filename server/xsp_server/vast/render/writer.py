@@ -134,7 +134,13 @@ class Writer:
         self.parts.append(f"{self._margin}</{child.name}>")
 
     def _list(self, child: ChildPlan, values: Iterable[Any], unknown: Unknown, path: str) -> None:
+        is_leaf = child.plan is not None and not child.plan.children
         for index, value in enumerate(values, 1):
+            if is_leaf and child.most is None:
+                leaf = _leaf(value, child)
+                if leaf:
+                    self.parts.append(self._margin + leaf)
+                    continue
             numbered = f"{path}[{index}]"
             if child.most is not None and index > child.most:
                 problem = f"VAST {name_of(self._version)} has at most {child.most}"
@@ -266,6 +272,41 @@ class Writer:
         self, path: str, rule: "violations_pb2.ViolationRule.ValueType", problem: str
     ) -> None:
         self.left_out.append(_violation(path, rule, f"left out: {problem}"))
+
+
+def _leaf(message: Message, child: ChildPlan) -> str:
+    """An element without any in it, such as a tracker; empty where anything has to be looked at.
+
+    It writes what `Writer` does, for nothing but text that stands in XML as it is.
+    """
+    plan = child.plan
+    assert plan is not None  # noqa: S101  (as for whoever asks)
+    fields: Fields = dict(message.ListFields())
+    if not plan.fields.issuperset(fields):
+        return ""
+    written = f"<{child.name}"
+    text = fields.get(plan.text, "") if plan.text else ""
+    for name, field, required in plan.attributes:
+        value = fields.get(field)
+        if value is None:
+            if required:
+                return ""
+            continue
+        if not isinstance(value, str):
+            value = str(value).lower()
+        if not _PLAIN.fullmatch(value):
+            return ""
+        written = f'{written} {name}="{value}"'
+    if _PLAIN.fullmatch(text):
+        return f"{written}>{text}</{child.name}>"
+    if _IN_CDATA.fullmatch(text) and "]]>" not in text and ("&" in text or "<" in text):
+        return f"{written}><![CDATA[{text}]]></{child.name}>"
+    return ""
+
+
+_PLAIN: Final = re.compile("[ !#-%'-;=?-~]*")
+"""Text that is the same between tags and in an attribute."""
+_IN_CDATA: Final = re.compile("[ -~]*")
 
 
 def _violation(
