@@ -12,11 +12,14 @@ import pytest
 from aiohttp import web
 
 from upstream.certificates import Authority
-from xsp_server.config import Settings
+from xsp_server.config import Settings, TlsSettings
 from xsp_server.errors import ConfigError
 from xsp_server.openrtb.reply import Outcome
+from xsp_server.service import tls
 from xsp_server.service.live import LiveExchange
 from xsp_server.service.reload import SettingsFile
+from xsp_server.upstream import endpoint
+from xsp_server.upstream.http import HttpSettings
 
 ALIVE = "/grpc.health.v1.Health/Check"
 
@@ -138,6 +141,29 @@ async def test_a_certificate_that_is_wrong_changes_nothing_but_what_is_right(  #
     key.unlink()
     with pytest.raises(ConfigError, match=r"server.tls.key: .*key.pem: No such file"):
         server.renew_certificates()
+
+
+@pytest.mark.parametrize("name", ["cert", "client_ca"])
+def test_a_file_that_goes_while_it_is_read_is_told(files, tmp_path, monkeypatch, name):
+    cert, key, _ = files
+    (ca := tmp_path / "ca.pem").write_bytes(cert.read_bytes())
+    settings = TlsSettings(cert=cert, key=key, client_ca=ca)
+    paths = tls._read(settings)
+    monkeypatch.setattr(tls, "_pem", lambda _, path: paths[path])
+    getattr(settings, name).unlink()
+    with pytest.raises(ConfigError, match=rf"server.tls.{name}: .*: no such file"):
+        tls._read(settings)
+
+
+@pytest.mark.parametrize("name", ["client_cert", "ca"])
+def test_so_is_one_of_a_bidder(files, monkeypatch, name):
+    cert, key, _ = files
+    own = {"client_cert": cert, "client_key": key} if name == "client_cert" else {"ca": cert}
+    settings = HttpSettings(name="a", endpoint="https://a.example/", **own)
+    monkeypatch.setattr(endpoint, "read_pem", lambda _: b"")
+    cert.unlink()
+    with pytest.raises(ConfigError, match=r"cert.pem: no such file"):
+        endpoint.ssl_context(settings)
 
 
 @pytest.mark.parametrize("name", ["cert", "client_ca"])
@@ -355,12 +381,23 @@ async def next_of(queue):
 async def test_files_of_certificates_are_watched_like_the_settings(tmp_path, watch):
     (cert := tmp_path / "cert.pem").write_text("old")
     _, _, taken = watch(holder := Holder(cert))
+    await next_of(holder.renewed)
     cert.write_text("renewed")
     await next_of(holder.renewed)
     cert.unlink()  # says nothing: somebody may be about to put another in its place
     cert.write_text("renewed again")
     await next_of(holder.renewed)
     assert taken.empty()  # of settings that stay nothing is changed
+
+
+async def test_certificates_are_looked_at_once_however_early_they_changed(tmp_path, watch):
+    """After they were read and before anybody watched them, nobody would see it."""
+    (cert := tmp_path / "cert.pem").write_text("renewed while the server started")
+    file, _, taken = watch(holder := Holder(cert))
+    await next_of(holder.renewed)
+    file.write_text("[auction]\nmargin_ms = 7\n")
+    await next_of(taken)
+    assert holder.renewed.empty()
 
 
 async def test_settings_that_change_are_taken_whatever_certificates_are(tmp_path, watch):

@@ -432,6 +432,17 @@ def test_a_branch_over_http_puts_nothing_in_the_place_of_what_came_over_https_me
     assert names(jar) == {"a=1"}
 
 
+def test_a_branch_takes_away_nothing_that_was_set_meanwhile(jar):
+    path = "; Path=/"
+    jar.store("http://ads.example.com/", [f"a=1{path}", f"b=1{path}"])
+    listened_in, safe = jar.branch(), jar.branch()
+    listened_in.store("http://ads.example.com/", [f"{name}=; Max-Age=0{path}" for name in "ab"])
+    safe.store("https://ads.example.com/", [f"a=2; Secure{path}"])
+    jar.join(safe)
+    jar.join(listened_in)
+    assert names(jar) == {"a=2"}
+
+
 def test_a_jar_stays_within_its_bounds_whatever_joins(jar):
     branches = [jar.branch() for _ in range(3)]
     for place, branch in enumerate(branches):

@@ -143,6 +143,17 @@ async def test_an_answer_at_once_gives_its_place_back_at_once(bench):
 
 
 @with_bench(
+    {"a": (AT_ONCE, "no response"), "b": (0.01, "no response"), "c": (0.02, BIDS)},
+    policies={name: {"max_concurrent": 1} for name in "ab"},
+)
+async def test_an_answer_that_is_no_response_is_an_error_of_its_bidder_alone(bench):
+    for _ in range(2):
+        replies = await bench.ask()
+        assert outcomes(replies) == {"a": "error", "b": "error", "c": "bids"}
+        assert replies["b"].detail == "AttributeError in the transport"
+
+
+@with_bench(
     {"a": (AT_ONCE, NO_BIDS), "b": (AT_ONCE, BIDS), "c": (AT_ONCE, BIDS)}, Waterfall(*"abc")
 )
 async def test_a_waterfall_ends_with_the_first_that_bids_at_once(bench):

@@ -634,6 +634,34 @@ async def test_a_request_that_must_arrive_once_is_not_sent_again():
     assert len(heard) == 1
 
 
+async def test_a_kept_connection_that_says_what_nobody_asked_for_is_told_nothing():
+    heard, idle = [], asyncio.Event()
+
+    async def connected(reader, writer):
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await idle.wait()
+        writer.write(b"HTTP/1.1 408 Too Late\r\nContent-Length: 0\r\n\r\n")
+        heard.append(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server, fetching() as one:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert (await one.get(url, timeout=5, max_bytes=9)).status == 200
+        [(kept, _)] = next(iter(one._connector._conns.values()))
+        idle.set()
+        async with asyncio.timeout(5):
+            while not kept.should_close:  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0)
+        with pytest.raises(FetchError) as caught:
+            await one.get(url, timeout=5, max_bytes=9, once=True)
+        async with asyncio.timeout(5):
+            while len(heard) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+    assert (caught.value.failure, caught.value.sent) == (Failure.BROKEN, False)
+    assert heard[1] == b""
+
+
 async def test_once_or_not_a_refused_connection_tells_that_nothing_was_sent():
     async with spoken() as port:
         pass

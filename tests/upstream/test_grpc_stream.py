@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 
 import grpc
 import pytest
+import uvloop
 
 from upstream.certificates import Authority
 from xsp.bid.v1.bid_service_pb2 import StreamBidsRequest, StreamBidsResponse, StreamBidsResult
@@ -589,6 +590,48 @@ async def test_closing_does_not_wait_for_a_pause_to_end():
     await paused.wait()
     await transport.close()
     assert transport._keeper.done()
+
+
+async def test_closing_ends_asks_that_nobody_will_send(monkeypatch):
+    monkeypatch.setattr(grpc_stream, "MESSAGE_BYTES", 1)
+    transport = to("127.0.0.1:1", sleep=never)
+    stream, channel = Stuck(), transport._dialer.open()
+    monkeypatch.setattr(channel, "stream_stream", lambda _: lambda **_: stream)
+    monkeypatch.setattr(transport._dialer, "open", lambda: channel)
+    answered, lost, queued = sent(transport, *map(ask, ("answered", "lost", "queued")))
+    await until(lambda: len(stream.written) == 2)
+    [item] = stream.written[0].items
+    stream.answers.put_nowait(StreamBidsResponse(results=[answer_to(item)]).SerializeToString())
+    await answered
+    closing = asyncio.ensure_future(transport.close())
+    stream.answers.put_nowait(grpc.aio.EOF)
+    await closing
+    assert (await failure(lost)).outcome is Outcome.UNREACHABLE
+    assert (await failure(queued)).detail == "the transport was closed"
+    assert not transport.in_flight
+
+
+def test_on_the_event_loop_of_production_a_deadline_wakes_once(monkeypatch):
+    """Its clock goes by the ms: a timer may find its time not quite there."""
+    woken = []
+    monkeypatch.setattr(GrpcStreamTransport, "_keep_stream", lambda *_: None)
+    end_overdue = GrpcStreamTransport._end_overdue
+
+    def wake(self, loop):
+        woken.append(loop.time())
+        end_overdue(self, loop)
+
+    monkeypatch.setattr(GrpcStreamTransport, "_end_overdue", wake)
+
+    async def scenario():
+        transport = to("127.0.0.1:1")
+        for micros in range(10_000, 11_000, 100):
+            error = await failure(transport.send(ask(), micros / 1e6))
+            assert error.outcome is Outcome.TIMEOUT
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(scenario())
+    assert len(woken) == 10
 
 
 async def test_closing_what_was_never_opened_is_fine():

@@ -464,10 +464,13 @@ def test_what_is_no_language_tag_is_not_sent(language, origin):
     assert "Accept-Language" not in context.headers()
 
 
-def test_a_page_over_https_is_not_told_over_http(origin):
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "Http", " http", "\nHTTP"])
+def test_a_page_over_https_is_not_told_over_http(origin, scheme):
     session = Session(make(WHOLE, origin=origin), origin=origin)
     assert "Referer" in session.headers("https://ads.example.com/")
-    assert "Referer" not in session.headers("http://ads.example.com/")
+    assert "Referer" in session.headers("HTTPS://ads.example.com/")
+    assert "Referer" not in session.headers(f"{scheme}://ads.example.com/")
+    assert "referer" not in session.lines(f"{scheme}://ads.example.com/")
 
 
 def test_a_session_sends_cookies_back_and_hands_on_those_that_hosts_set(origin):
@@ -521,6 +524,25 @@ def test_a_view_of_a_session_shares_its_cookies_or_has_none(origin):
     assert "Cookie" in without.headers(url)  # its own call's, and nobody else's
     assert session.cookies.header(url) == "a=1; c=3"
     assert without.context.user_id is None
+
+
+def test_a_branch_is_the_same_session_with_cookies_that_count_once_it_joins(origin):
+    url = "https://ads.example.com/"
+    for session in (
+        Session(make(WHOLE, origin=origin), origin=origin),
+        Session(Unmade({"x-request-id": "m-1"}, None, origin), origin=origin),
+    ):
+        kept, given_up = session.branch(), session.branch()
+        assert kept.context is given_up.context is session.context
+        assert kept.request_id == session.request_id
+        assert kept.was_told is session.was_told
+        before = session.cookies.cookies()
+        kept.took(url, ["c=3"])
+        given_up.took(url, ["d=4"])
+        assert session.cookies.cookies() == before
+        session.join(kept)
+        assert "c=3" in session.cookies.header(url)
+        assert "d=4" not in session.cookies.header(url)
 
 
 TEXT = st.text(max_size=40) | st.builds("http://{}".format, st.text(max_size=40))

@@ -66,6 +66,9 @@ def test_so_are_other_statuses_and_answers_without_a_body(status, body, line):
         ),
         pytest.param(answer(b"Transfer-Encoding: identity", b"Content-Length: 7"), id="identity"),
         pytest.param(answer(b"Content-Length: 7", b"Connection: close"), id="the last one"),
+        pytest.param(
+            answer(b"Content-Length: 7", b"Proxy-Connection: close"), id="the last one of a proxy"
+        ),
         pytest.param(answer(b"Content-Length: 7", b"Upgrade: h2c"), id="upgrade"),
         pytest.param(answer(b"Content-Length : 7"), id="a blank before the colon"),
         pytest.param(answer(b"X: a", b" b", b"Content-Length: 7"), id="a folded line"),
@@ -117,7 +120,12 @@ GOOD = st.one_of(
 ODD = st.one_of(
     st.binary(max_size=12),
     st.tuples(NAMES, st.text(max_size=8)).map(lambda pair: ": ".join(pair).encode()),
-    st.sampled_from([b"content-length:7\t", b"Connection: close", b"Transfer-Encoding: chunked"]),
+    st.sampled_from(
+        [
+            *(b"content-length:7\t", b"Connection: close", b"Transfer-Encoding: chunked"),
+            *(b"Proxy-Connection: close", b"Keep-Alive: timeout=0", b"Trailer: X"),
+        ]
+    ),
 )
 LINES = st.one_of(
     st.lists(GOOD, max_size=5),
@@ -237,3 +245,9 @@ async def test_what_is_no_http_is_aiohttps_error():
         with pytest.raises(HttpProcessingError):
             await ask(connection)
         connection.close()
+
+
+async def test_an_aiohttp_that_makes_connections_in_another_way_is_told(monkeypatch):
+    monkeypatch.setattr(aiohttp.TCPConnector, "__init__", lambda _: None)
+    with pytest.raises(RuntimeError, match=r"aiohttp \S+: no _factory"):
+        Connector()

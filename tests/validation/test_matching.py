@@ -26,6 +26,15 @@ def test_a_domain_is_in_the_list_with_all_that_is_below(domain, listed, entry):
     assert matching.domain_in(domain, matching.domain_set(listed)) == entry
 
 
+def test_a_long_domain_is_read_and_not_remembered():
+    """Whoever bids chooses it: a few thousand of any length would fill the memory."""
+    before = matching._known_levels.cache_info().misses
+    long = "a." * 100 + "example.com"
+    assert matching.domain_in(long, {"example.com"}) == "example.com"
+    assert matching.domain_in(f"{'a' * 10**6}.com", {"com"}) is None
+    assert matching._known_levels.cache_info().misses == before
+
+
 @pytest.mark.parametrize(
     ("category", "taxonomy", "entry"),
     [

@@ -47,19 +47,20 @@ class SettingsFile:
         change: Callable[[config.Settings], None],
         certificates: HasCertificates | None = None,
     ) -> None:
-        """Remembers the files as they are now.
+        """Remembers the file as it is now.
 
         Args:
             file: None: the settings are defaults and environment alone.
             change: takes other settings; it may raise ConfigError.
             certificates: whoever has some, in files that are watched as well. They are renewed
-                even where the settings can't be read.
+                even where the settings can't be read; and with the first look, since files may
+                have changed after they were read.
         """
         self._file = file
         self._change = change
         self._certificates = certificates
-        self._stamps: dict[Path, Stamp] = {}
-        self._changed()
+        stamp = None if file is None else _stamp(file)
+        self._stamps: dict[Path, Stamp] = {} if file is None or stamp is None else {file: stamp}
         self._asked = asyncio.Event()
 
     def read_again(self) -> None:

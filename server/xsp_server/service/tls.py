@@ -102,7 +102,7 @@ def _check(tls: TlsSettings) -> None:
     try:
         # An empty password, so that an encrypted key is an error and not a question.
         context.load_cert_chain(tls.cert, tls.key, password="")
-    except ssl.SSLError as error:
+    except OSError as error:  # ssl.SSLError is one; others: the file has just gone
         raise ConfigError(
             f"server.tls.cert: {tls.cert}: {_reason(error)}; expected a certificate in PEM format "
             f"and its private key, not encrypted, in {tls.key}"
@@ -110,7 +110,7 @@ def _check(tls: TlsSettings) -> None:
     if tls.client_ca is not None:
         try:
             context.load_verify_locations(tls.client_ca)
-        except ssl.SSLError as error:
+        except OSError as error:
             raise ConfigError(
                 f"server.tls.client_ca: {tls.client_ca}: {_reason(error)}; expected certificates "
                 "in PEM format"
@@ -126,5 +126,6 @@ def _pem(name: str, path: Path) -> bytes:
         ) from None
 
 
-def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or str(error)).lower().replace("_", " ")
+def _reason(error: OSError) -> str:
+    told = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return (told or str(error)).lower().replace("_", " ")

@@ -192,10 +192,14 @@ class Bidder:
         await self._transport.close()
 
     def _answered(self, call: Call, response: BidResponse | None) -> Reply:
+        try:
+            outcome = _BIDS if _has_bids(response) else _NO_BID
+        except Exception as error:  # noqa: BLE001 - it is no response: a plug-in's bug as well
+            return self._failed(call, error)
         now = self._clock()
         reply = Reply(
             self.name,
-            _BIDS if _has_bids(response) else _NO_BID,
+            outcome,
             _ms(now - call.started),
             response,
             "",

@@ -216,8 +216,9 @@ class CookieJar:
     def join(self, branch: "CookieJar") -> None:
         """Takes what a branch of this jar took, and drops what it dropped."""
         dropped, taken = branch.changes()
-        for key in dropped:
-            self._cookies.pop(key, None)
+        for key, there in dropped:
+            if self._cookies.get(key) is there:  # else set anew meanwhile
+                del self._cookies[key]
         for cookie, base in taken:
             before = self._cookies.get(_key(cookie))
             if before is not None and before.secure and not cookie.secure and before is not base:
@@ -225,13 +226,14 @@ class CookieJar:
             self._cookies[_key(cookie)] = cookie
             self._make_room(cookie.host)
 
-    def changes(self) -> tuple[Iterable[_Key], Iterable[tuple[Cookie, Cookie | None]]]:
+    def changes(
+        self,
+    ) -> tuple[Iterable[tuple[_Key, Cookie]], Iterable[tuple[Cookie, Cookie | None]]]:
         """What a branch dropped, and what it took with what stood there when it began."""
         base = self._base
+        dropped = [each for each in base.items() if each[0] not in self._cookies]
         taken = [(cookie, base.get(key)) for key, cookie in self._cookies.items()]
-        return base.keys() - self._cookies.keys(), [
-            each for each in taken if each[0] is not each[1]
-        ]
+        return dropped, [each for each in taken if each[0] is not each[1]]
 
     def _put(self, cookie: Cookie, place: "_Place") -> None:
         key = _key(cookie)

@@ -73,7 +73,7 @@ def ssl_context(settings: EndpointConfig) -> ssl.SSLContext:
         try:
             # An empty password, so that an encrypted key is an error and not a question.
             context.load_cert_chain(settings.client_cert, key, password="")
-        except ssl.SSLError as error:
+        except OSError as error:  # ssl.SSLError is one; others: the file has just gone
             raise ConfigError(
                 f"{settings.client_cert}: {_reason(error)}; expected a certificate in PEM format "
                 f"and its private key, not encrypted, in {key}"
@@ -97,11 +97,12 @@ def _trusting(authorities: Path) -> ssl.SSLContext:
     read_pem(authorities)
     try:
         return ssl.create_default_context(cafile=authorities)
-    except ssl.SSLError as error:
+    except OSError as error:
         raise ConfigError(
             f"{authorities}: {_reason(error)}; expected certificates in PEM format"
         ) from None
 
 
-def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or str(error)).lower().replace("_", " ")
+def _reason(error: OSError) -> str:
+    told = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return (told or str(error)).lower().replace("_", " ")

@@ -317,10 +317,10 @@ class GuardedFetcher:
                 call.requested, call.requests = before, call.requests - 1
                 call.led_to = call.url if call.redirects else None
                 raise
-            call.sent = True
             try:
                 protocol: Any = connection.protocol  # a `Wire`, which aiohttp's types don't know
                 protocol.send(head, **_READING)
+                call.sent = True
                 message, content = await protocol.read()
                 while message.code in _INFORMATIONAL:
                     message, content = await protocol.read()

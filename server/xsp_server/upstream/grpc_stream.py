@@ -31,6 +31,9 @@ REMEMBERED = 10_000
 """Asks without an answer whose ids are kept, to know a late answer when it comes."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds before a stream is opened again, after the first failure and after many."""
+CLOCK_TICK = 0.001
+"""Event loops tell time in ms: what ends within one ends now, else its timer would go off over and
+over until then."""
 CLOSING_SECONDS = 1.0
 """How long the bidder may take to end the stream when we close it."""
 
@@ -168,6 +171,8 @@ class GrpcStreamTransport(Transport):
             await asyncio.wait((self._keeper,))
         if self._timer is not None:
             self._timer.cancel()
+        for flight in list(self._in_flight.values()):  # which nobody will send any more
+            self._settle(flight, TransportError(Outcome.UNREACHABLE, "the transport was closed"))
 
     def _keep_stream(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._channel is None:
@@ -182,9 +187,9 @@ class GrpcStreamTransport(Transport):
         self._timer = loop.call_at(deadline, self._end_overdue, loop)
 
     def _end_overdue(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._wakes_at, now = math.inf, loop.time()
+        self._wakes_at, by_now = math.inf, loop.time() + CLOCK_TICK
         for flight in list(self._in_flight.values()):
-            if flight.deadline <= now:
+            if flight.deadline <= by_now:
                 self._settle(flight, timed_out(flight.timeout))
         if self._in_flight:
             self._wake_at(min(flight.deadline for flight in self._in_flight.values()), loop)

@@ -17,6 +17,7 @@ from xsp_server.errors import InvalidJson, TooLarge
 from xsp_server.openrtb import codec
 from xsp_server.openrtb.reply import Outcome
 from xsp_server.registry import configurable
+from xsp_server.upstream.deadline import Deadline
 from xsp_server.upstream.endpoint import EndpointConfig, ssl_context
 from xsp_server.upstream.post import Answer, Endpoint, Pool
 from xsp_server.upstream.transport import (
@@ -107,7 +108,7 @@ class HttpTransport(Transport):
     async def send(self, ask: Ask, timeout: float) -> BidResponse | None:
         """See `Transport.send`. The timeout covers connecting, waiting for a place and reading."""
         try:
-            with _Limit(timeout):
+            with Deadline(timeout, asyncio.get_running_loop()):
                 return await self._ask(ask)
         except TimeoutError:
             raise timed_out(timeout) from None
@@ -214,35 +215,6 @@ class HttpTransport(Transport):
     def _too_large(self) -> TransportError:
         detail = f"an answer above {self._max_bytes} bytes (max_response_bytes)"
         return TransportError(Outcome.INVALID_RESPONSE, detail)
-
-
-class _Limit:
-    """Ends what runs in it after some seconds, as `asyncio.timeout` does in twice the time."""
-
-    __slots__ = ("_cancelling", "_is_over", "_task", "_timeout", "_timer")
-
-    def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
-        self._is_over = False
-
-    def __enter__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - coroutines run in tasks
-        self._task, self._cancelling = task, task.cancelling()
-        self._timer = asyncio.get_running_loop().call_later(self._timeout, self._end)
-
-    def _end(self) -> None:
-        self._is_over = True
-        self._task.cancel()
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._timer.cancel()
-        if (
-            self._is_over
-            and self._task.uncancel() <= self._cancelling  # else somebody else cancels it as well
-            and kind is asyncio.CancelledError
-        ):
-            raise TimeoutError
 
 
 def _parse_json(body: bytes) -> BidResponse:

@@ -443,7 +443,12 @@ class Alike:
         return lines
 
     def _place(self, url: str) -> int:
-        return int(self._is_secret and url.startswith("http:"))
+        return int(self._is_secret and not url.startswith("https:") and _is_http(url))
+
+
+def _is_http(url: str) -> bool:
+    """Whether it is called over http, however it is written."""
+    return url.lstrip()[:5].lower() == "http:"
 
 
 _FIELD_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")

@@ -138,8 +138,14 @@ class Connector(aiohttp.TCPConnector):
     """aiohttp's pool, whose connections are `Wire`s."""
 
     def __init__(self, **settings: Any) -> None:
-        """Takes aiohttp's settings."""
+        """Takes aiohttp's settings.
+
+        Raises:
+            RuntimeError: this aiohttp makes its connections in another way.
+        """
         super().__init__(**settings)
+        if "_factory" not in vars(self):
+            raise RuntimeError(f"aiohttp {aiohttp.__version__}: no _factory; expected version 3.14")
         self._factory = cast("partial[ResponseHandler]", partial(Wire, loop=self._loop))
 
 
@@ -151,8 +157,8 @@ _FIELD: Final = re.compile(r"\r\n([^:]++):[\t ]*+([^\r]*+)")
 _LENGTH: Final = re.compile("[0-9]{1,9}", re.ASCII)
 _LONGEST_HEAD: Final = 8190
 """Bytes; from there on aiohttp's limits say what is too much."""
-_ODD: Final = frozenset({"transfer-encoding", "upgrade", "trailer"})
-"""Headers that may say that the body is not what it looks like."""
+_ODD: Final = frozenset({"transfer-encoding", "upgrade", "trailer", "proxy-connection"})
+"""Headers that may say that the body is not what it looks like, or that it is the last one."""
 _NO_CONTENT: Final = 204
 _NOT_MODIFIED: Final = 304
 
