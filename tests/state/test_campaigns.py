@@ -11,7 +11,7 @@ from xsp.state.v1.campaign_key_pb2 import CampaignKey
 from xsp.state.v1.campaign_pb2 import BudgetLimits, CampaignStatus, Flight, Pacing, PacingPoint
 from xsp.state.v1.frequency_pb2 import FrequencyCap, Window
 from xsp_server.errors import InvalidRequest, MissingField
-from xsp_server.state.backend import StoreAway
+from xsp_server.state.backend import CampaignDocument, StoreAway
 from xsp_server.state.campaigns import MAX_LEVELS, Campaigns
 from xsp_server.state.faults import (
     CampaignChanged,
@@ -127,6 +127,26 @@ async def test_puts_that_raced_into_a_cycle_are_found_out():
     await world.campaigns.refresh()
     with pytest.raises(CampaignParentInvalid):
         world.campaigns.lineage(world.campaigns.get("a"))
+
+
+@pytest.mark.parametrize(
+    ("parent", "error"), [("b", CampaignParentInvalid), ("gone", CampaignCurrencyFixed)]
+)
+async def test_what_raced_out_of_every_tree_is_put_right_where_its_money_is(parent, error):
+    world = World()
+    await world.put("a")
+    await world.put("b", parent_id="a")
+    await world.put("c")
+    await world.spend("b", 1)
+    document = CampaignDocument("a", "", campaign("a", parent_id=parent).SerializeToString())
+    await world.backend.put_campaign(document, world.clock())
+    with pytest.raises(CampaignParentInvalid):
+        await world.put("a", parent_id="c")
+    with pytest.raises(error):
+        await world.put("b", currency="EUR")
+    await world.put("a")
+    assert [each.id for each in world.campaigns.lineage(world.campaigns.get("b"))] == ["b", "a"]
+    assert (await world.budget("a")).spent.micros == 1_000_000
 
 
 async def test_the_currency_stays_once_money_moved():
@@ -307,3 +327,46 @@ async def test_limits_of_zero_and_all_windows_are_allowed():
     caps.append(cap(0, window=Window(duration=seconds(90), alignment=3)))
     told = await World().put(total=0, caps=caps)
     assert len(told.caps) == 6
+
+
+async def test_a_bid_s_campaign_is_looked_up_by_the_parts_of_its_key():
+    world = World()
+    await world.put("a", key=CampaignKey(cid="x", seat="s"))
+    assert world.campaigns.search("x", "s", "any").id == "a"
+    assert world.campaigns.search("x", "other", "any") is None
+    await world.put("a", key=CampaignKey(cid="y"))
+    assert world.campaigns.search("x", "s", "any") is None
+    assert world.campaigns.search("y", "s", "any").id == "a"
+
+
+async def test_the_campaigns_of_a_bidder_are_those_whose_key_names_it():
+    world = World()
+    for id_, bidder in (("c", "b"), ("a", "b"), ("d", "other"), ("e", "")):
+        await world.put(id_, key=CampaignKey(cid=id_, bidder=bidder))
+
+    def of(bidder):
+        return [each.id for each in world.campaigns.of_bidder(bidder)]
+
+    assert (of("b"), of("other"), of("none"), of("")) == (["a", "c"], ["d"], [], [])
+    await world.put("c", key=CampaignKey(cid="c", bidder="other"))
+    await world.campaigns.delete("d")
+    assert (of("b"), of("other")) == (["a"], ["c"])
+    elsewhere = Campaigns(world.backend, world.clock)
+    await elsewhere.refresh()
+    assert [each.id for each in elsewhere.of_bidder("other")] == ["c"]
+
+
+async def test_the_copy_has_a_size_and_a_version_that_grows_with_each_change():
+    world = World()
+    assert (len(world.campaigns), world.campaigns.version) == (0, -1)
+    versions = []
+    for id_, size in (("a", 1), ("b", 2), ("a", 2)):
+        await world.put(id_)
+        assert len(world.campaigns) == size
+        versions.append(world.campaigns.version)
+    await world.campaigns.delete("a")
+    assert len(world.campaigns) == 1
+    versions.append(world.campaigns.version)
+    assert versions == sorted(set(versions))
+    await world.campaigns.refresh()
+    assert world.campaigns.version == versions[-1]

@@ -339,6 +339,15 @@ async def test_while_the_store_is_away_each_cap_follows_its_policy():
         await record(world, asked[0])
 
 
+async def test_a_store_that_leaves_between_campaigns_and_counts_leaves_a_check_to_the_policies():
+    world = World()
+    await world.put(caps=[cap(1)])
+    world.backend.leave_after(1)
+    [told] = await world.check(candidate("a", campaign_id="c1"))
+    assert not told.allowed
+    assert told.denied_by.denial == CapDenial.CAP_DENIAL_STORE_AWAY
+
+
 async def record(world, *candidates, request_id="rec", include_caps=False, home="h"):
     request = RecordFrequencyRequest(
         request_id=request_id,

@@ -148,6 +148,18 @@ async def test_a_refusal_is_repeated_as_well(backend: StateBackend):
     assert outcome(await world.reserve("s", 2)) == "RESERVED"
 
 
+async def test_what_is_held_stays_so_when_it_is_asked_for_again_of_a_paused_campaign():
+    world = World()
+    await world.put(total=10)
+    await world.reserve("r", 4)
+    await world.put(total=10, status=PAUSED)
+    again = await world.reserve("r", 4)
+    assert (outcome(again), again.replayed, where(again)) == ("RESERVED", True, "HELD")
+    assert await money_of(world) == (0, 4)
+    assert outcome(await world.commit("r", 3)) == "COMMITTED"
+    assert await money_of(world) == (3, 0)
+
+
 async def test_what_is_repeated_after_it_was_resolved_tells_how(backend: StateBackend):
     world = World(backend=backend)
     await world.put(total=10, caps=[cap(5)])
@@ -551,6 +563,23 @@ async def test_counts_that_were_forgotten_meanwhile_are_counted_anew_at_the_comm
     assert await count_of(world) == 1
 
 
+async def test_caps_that_change_meanwhile_change_nothing_of_what_is_held():
+    world = World()
+    await world.put(total=5, caps=[cap(2)])
+    for id_ in ("r", "s"):
+        await world.reserve(id_, 1, frequency=shown_to("u", "h"))
+    homes = cap(1, subject=CapSubject.CAP_SUBJECT_HOUSEHOLD)
+    await world.put(total=5, caps=[homes])
+    again = await world.reserve("r", 1, frequency=shown_to("u", "h"))
+    assert (outcome(again), again.replayed) == ("RESERVED", True)
+    assert outcome(await world.commit("r")) == "COMMITTED"
+    assert await count_of(world) == 1
+    world.clock.go(DEFAULT_TTL_MS)
+    assert outcome(await world.commit("s")) == "COMMITTED_LATE"
+    assert await money_of(world) == (2, 0)
+    assert outcome(await world.reserve("t", 1, frequency=shown_to("u", "h"))) == "RESERVED"
+
+
 # Parents, limits, times
 
 
@@ -892,6 +921,33 @@ async def test_a_campaign_deleted_since_can_t_be_charged():
     world.clock.go(DEFAULT_TTL_MS)
     await world.campaigns.delete("c1")
     assert isinstance(await world.commit("r"), CampaignNotFound)
+
+
+async def test_who_was_cut_off_before_anything_was_held_has_nothing_to_resolve():
+    world = World()
+    await world.put(total=5)
+    world.backend.leave_after(2)  # the version of the campaigns, and the plan
+    assert outcome(await world.reserve("r", 1)) == "REFUSED_BUDGET"
+    world.backend.come_back()
+    assert isinstance(await world.commit("r"), ReservationNotFound)
+    assert isinstance(await world.release("r"), ReservationNotFound)
+    assert outcome(await world.reserve("r", 1)) == "RESERVED"
+
+
+async def test_one_that_is_forgotten_while_it_is_repeated_is_not_found():
+    world = World()
+    await world.put(total=5)
+    await world.reserve("r", 1)
+    world.clock.go(DEFAULT_TTL_MS + DAY - 1)
+    apply = world.backend.apply
+
+    async def slowly(*arguments):
+        told_ = await apply(*arguments)
+        world.clock.go(1)
+        return told_
+
+    world.backend.apply = slowly
+    assert isinstance(await world.reserve("r", 1), ReservationNotFound)
 
 
 async def test_who_was_cut_off_before_all_was_held_and_is_over_needs_an_id_of_its_own():

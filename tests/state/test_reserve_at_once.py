@@ -9,7 +9,7 @@ from state.clock import Leaving
 from state.settings import World, cap, usd
 from xsp.state.v1.budget_pb2 import FrequencyHold, ReservationOutcome, ReservationSpec
 from xsp.state.v1.frequency_pb2 import CapScope, CapSubject, FrequencyCandidate, Subject
-from xsp_server.state.backend import StateBackend
+from xsp_server.state.backend import Kind, StateBackend
 from xsp_server.state.reservations import Answer
 
 PATIENCE = 30.0
@@ -169,6 +169,24 @@ async def test_a_store_that_goes_away_halfway_holds_nothing_for_long():
     assert item.outcome == RESERVED
 
 
+async def test_what_was_held_before_the_store_left_is_given_back_when_it_is_here_again():
+    class Apart(Leaving):
+        scheme = "redis"
+
+    store = Apart()
+    world = World(backend=store)
+    await world.put("c1", total=10, caps=[cap(1)])
+    store.leave_after(2)  # the plan and the money are there, the user is not
+    [item] = await at_once(world, [spec("a")])
+    store.come_back()
+    assert item.outcome == NO_MONEY
+    assert item.basis.failure == "the store is away"
+    await world.reservations.close()
+    assert (await world.budget()).reserved == usd(0)
+    [item] = await at_once(world, [spec("b", units=10)])
+    assert item.outcome == RESERVED
+
+
 async def test_a_call_that_is_cancelled_gives_back():
     class Slow(Leaving):
         scheme = "redis"  # which, unlike memory, may let one wait
@@ -194,3 +212,30 @@ async def test_a_call_that_is_cancelled_gives_back():
     store.go.set()
     await world.reservations.close()
     assert (await world.budget()).reserved == usd(0)
+
+
+async def test_a_call_that_is_cancelled_while_the_refused_give_back_leaves_nothing_held():
+    class SlowToGiveBack(Leaving):
+        scheme = "redis"
+        asked = asyncio.Event()
+        go = asyncio.Event()
+
+        async def apply(self, book, moves, now_ms):
+            if moves[0].kind is Kind.RELEASE:
+                self.asked.set()
+                await self.go.wait()
+            return await super().apply(book, moves, now_ms)
+
+    store = SlowToGiveBack()
+    world = World(backend=store)
+    await world.put("c1", total=10, caps=[cap(1)])
+    call = asyncio.create_task(at_once(world, [spec("held"), spec("capped")]))
+    await store.asked.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    store.go.set()
+    await world.reservations.close()
+    assert (await world.budget()).reserved == usd(0)
+    [item] = await at_once(world, [spec("b")])
+    assert item.outcome == RESERVED

@@ -98,6 +98,10 @@ class _Look:
     start: int
     end: int
 
+    def holds(self, settings: Settings, now_ms: int) -> bool:
+        """Whether it is of these settings, which may be older than the copy, and of this hour."""
+        return self.levels[0].settings is settings and self.start <= now_ms < self.end
+
 
 class Budgets:
     """Reads and spends the money of campaigns."""
@@ -168,7 +172,7 @@ class Budgets:
         if self._looks_version != self._campaigns.version:
             self._looks, self._looks_version = {}, self._campaigns.version
         look = self._looks.get(settings.id)
-        if look is None or not look.start <= now_ms < look.end:
+        if look is None or not look.holds(settings, now_ms):
             levels = levels_of(self._campaigns.lineage(settings), now_ms)
             look = self._looks[settings.id] = _Look(
                 levels,

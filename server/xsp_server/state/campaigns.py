@@ -314,8 +314,8 @@ class Campaigns:
 
     async def _check_place(self, settings: Settings, before: Settings | None) -> None:
         """Raises where the campaign can't stand where it is to stand in its tree."""
-        above = self._above(settings)
-        if len(above) + self._height(settings.id) > MAX_LEVELS:
+        above, tree = self._above(settings), self._tree(settings.id)
+        if len(above) + max(tree.values()) > MAX_LEVELS:
             raise _too_deep(settings.id)
         for child in self._children.get(settings.id, ()):
             if self._by_id[child].currency != settings.currency:
@@ -325,18 +325,31 @@ class Campaigns:
                 )
         if before is None:
             return
-        old_root = self.lineage(before)[-1].id
         new_root = above[-1].id if len(above) > 1 else settings.id
-        if before.currency != settings.currency and await self._has_moved(old_root, [settings.id]):
-            raise CampaignCurrencyFixed(
-                f"campaign.currency: expected {before.currency}, in which money moved already, "
-                f"got {settings.currency}"
-            )
-        if new_root != old_root and await self._has_moved(old_root, [*self._tree(settings.id)]):
-            raise CampaignParentInvalid(
-                f"campaign.parent_id: money moved already below {old_root}; expected a parent "
-                f"below it, got one below {new_root}"
-            )
+        for old_root in self._roots(before):
+            if before.currency != settings.currency and await self._has_moved(
+                old_root, [settings.id]
+            ):
+                raise CampaignCurrencyFixed(
+                    f"campaign.currency: expected {before.currency}, in which money moved already, "
+                    f"got {settings.currency}"
+                )
+            if new_root != old_root and await self._has_moved(old_root, [*tree]):
+                raise CampaignParentInvalid(
+                    f"campaign.parent_id: money moved already below {old_root}; expected a parent "
+                    f"below it, got one below {new_root}"
+                )
+
+    def _roots(self, settings: Settings) -> list[str]:
+        """The campaign at the top; where puts that raced left none, all that may have been it."""
+        ids: list[str] = []
+        at: Settings | None = settings
+        while at is not None and at.id not in ids:
+            ids.append(at.id)
+            if not at.parent_id:
+                return [at.id]
+            at = self._by_id.get(at.parent_id)
+        return ids
 
     def _above(self, settings: Settings) -> Lineage:
         """The campaign, as it is to be, and its parents."""
@@ -362,16 +375,16 @@ class Campaigns:
                 raise _too_deep(settings.id)
         return tuple(levels)
 
-    def _height(self, campaign_id: str) -> int:
-        """Levels below a campaign."""
-        below = self._children.get(campaign_id, ())
-        return max((1 + self._height(child) for child in below), default=0)
-
-    def _tree(self, campaign_id: str) -> Iterable[str]:
-        """A campaign and all below it."""
-        yield campaign_id
-        for child in self._children.get(campaign_id, ()):
-            yield from self._tree(child)
+    def _tree(self, campaign_id: str) -> dict[str, int]:
+        """A campaign and all below it, each with its level below it; each once in a cycle."""
+        levels = {campaign_id: 0}
+        going = [campaign_id]
+        for each in going:
+            for child in self._children.get(each, ()):
+                if child not in levels:
+                    levels[child] = levels[each] + 1
+                    going.append(child)
+        return levels
 
     async def _has_moved(self, root_id: str, campaign_ids: list[str]) -> bool:
         """Whether one of these has spent or holds money."""

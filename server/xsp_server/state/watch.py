@@ -14,7 +14,8 @@ from xsp_server.state import budget_status as statuses
 from xsp_server.state.backend import Kind, Move, StateBackend
 from xsp_server.state.budget_status import levels_of
 from xsp_server.state.budgets import status_of
-from xsp_server.state.campaigns import Campaigns, Lineage
+from xsp_server.state.campaigns import Campaigns, Lineage, ms_of_create
+from xsp_server.state.faults import CampaignNotFound, CampaignParentInvalid
 from xsp_server.state.messages import Clock, machine_clock
 from xsp_server.state.money_book import book_of
 
@@ -29,7 +30,7 @@ class _Told:
     """What was told of a campaign last."""
 
     budget: BudgetStatus
-    revision: int
+    puts: "_Puts"
     at: int
 
 
@@ -77,13 +78,16 @@ class Watch:
         now_ms = self._clock()
         known = set(self._campaigns.all_ids())
         ids = [each for each in self._ids or self._campaigns.all_ids() if each in known]
-        lineages = [self._campaigns.lineage(self._campaigns.get(each)) for each in ids]
         trees: dict[str, list[Lineage]] = {}
-        for lineage in lineages:
-            trees.setdefault(lineage[-1].id, []).append(lineage)
+        for each in ids:
+            lineage = self._lineage(each)
+            if lineage is not None:
+                trees.setdefault(lineage[-1].id, []).append(lineage)
+        looked: dict[str, tuple[int, int]] = {}
         found = await asyncio.gather(
-            *(self._look(root, those, now_ms) for root, those in trees.items())
+            *(self._look(root, those, now_ms, looked) for root, those in trees.items())
         )
+        self._sequences |= looked  # only now: where a tree can't be read, all are read again
         changes = [self._deleted(each) for each in list(self._told) if each not in known]
         for lineage, budget in (pair for pairs in found for pair in pairs):
             change = self._change(lineage, budget, now_ms)
@@ -91,17 +95,38 @@ class Watch:
                 changes.append(change)
         return changes
 
+    def _lineage(self, campaign_id: str) -> Lineage | None:
+        """The campaign and its parents; None: puts that raced left it without a tree of its own.
+
+        Then nothing is told of it until one of them is put right.
+        """
+        try:
+            return self._campaigns.lineage(self._campaigns.get(campaign_id))
+        except (CampaignNotFound, CampaignParentInvalid):
+            return None
+
     async def _look(
-        self, root: str, lineages: Sequence[Lineage], now_ms: int
+        self,
+        root: str,
+        lineages: Sequence[Lineage],
+        now_ms: int,
+        looked_at: dict[str, tuple[int, int]],
     ) -> list[tuple[Lineage, BudgetStatus]]:
-        """Reads the campaigns of a tree, unless nothing can have changed."""
+        """Reads the campaigns of a tree, unless nothing can have changed.
+
+        Args:
+            root: the campaign at the top.
+            lineages: of those that are watched.
+            now_ms: the time.
+            looked_at: gets the tree's sequence, and when to look at it again, where all were read.
+        """
         book = book_of(root)
         [looked] = await self._backend.apply(book, [_LOOK], now_ms)
         sequence, again_at = self._sequences.get(root, (-1, 0))
         if sequence == looked.sequence and now_ms < again_at:
             lineages = [each for each in lineages if self._may_differ(each)]
         else:
-            self._sequences[root] = (looked.sequence, now_ms + LOOK_MS)
+            looked_at[root] = (looked.sequence, now_ms + LOOK_MS)
         levels = [levels_of(lineage, now_ms) for lineage in lineages]
         moves = [Move(Kind.CHECK, statuses.entries(each, 0, now_ms)) for each in levels]
         outcomes = await self._backend.apply(book, moves, now_ms) if moves else []
@@ -113,23 +138,21 @@ class Watch:
     def _may_differ(self, lineage: Lineage) -> bool:
         """Whether a campaign may differ from what was told, though no money moved since."""
         told = self._told.get(lineage[0].id)
-        return (
-            told is None
-            or lineage[0].id in self._pending
-            or told.revision != sum(each.message.revision for each in lineage)
-        )
+        return told is None or lineage[0].id in self._pending or told.puts != _puts(lineage)
 
     def _change(self, lineage: Lineage, budget: BudgetStatus, now_ms: int) -> BudgetChange | None:
         """What is told of a campaign now; None: nothing."""
         campaign_id = lineage[0].id
-        revision = sum(each.message.revision for each in lineage)
+        puts = _puts(lineage)
         told = self._told.get(campaign_id)
         if told is None:
             kinds = [BudgetChangeKind.BUDGET_CHANGE_KIND_SNAPSHOT]
-            self._told[campaign_id] = _Told(budget, revision, now_ms)
+            self._told[campaign_id] = _Told(budget, puts, now_ms)
             return BudgetChange(kinds=kinds, budget=budget)
-        kinds = list(_kinds(told.budget, budget, is_put=told.revision != revision))
+        kinds = list(_kinds(told.budget, budget, is_put=told.puts != puts))
         is_new_state = told.budget.state != budget.state
+        if is_new_state and not kinds:  # from one that doesn't pay to another: time, or a parent
+            kinds.append(BudgetChangeKind.BUDGET_CHANGE_KIND_SNAPSHOT)
         if not kinds or (self._states_only and not is_new_state):
             self._pending.discard(campaign_id)
             return None
@@ -137,7 +160,7 @@ class Watch:
             self._pending.add(campaign_id)
             return None
         self._pending.discard(campaign_id)
-        self._told[campaign_id] = _Told(budget, revision, now_ms)
+        self._told[campaign_id] = _Told(budget, puts, now_ms)
         return BudgetChange(kinds=kinds, budget=budget, previous_state=told.budget.state)
 
     def _deleted(self, campaign_id: str) -> BudgetChange:
@@ -145,6 +168,14 @@ class Watch:
         self._pending.discard(campaign_id)
         kinds = [BudgetChangeKind.BUDGET_CHANGE_KIND_CAMPAIGN_DELETED]
         return BudgetChange(kinds=kinds, budget=told, previous_state=told.state)
+
+
+_Puts = tuple[tuple[str, int, int], ...]
+
+
+def _puts(lineage: Lineage) -> _Puts:
+    """What changes when a campaign, or one above it, is put: ids, revisions, times of the first."""
+    return tuple((each.id, each.message.revision, ms_of_create(each)) for each in lineage)
 
 
 def _kinds(
