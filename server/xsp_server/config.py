@@ -153,8 +153,8 @@ class StateSettings(Section):
     keep_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3_600
     """How long the ids of calls are known, so that a retry is harmless."""
     auction_ms: Annotated[int, Field(ge=1, le=1_000)] = 10
-    """What auctions keep for caps and budgets after their bidders, in ms, once there are campaigns;
-    when it is over, policies decide as if the store were away."""
+    """What auctions keep for caps and budgets after their bidders, in ms, once there are campaigns
+    or the store is shared; when it is over, policies decide as if the store were away."""
     reservation_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     """How long a reservation holds where neither the call nor its campaign says."""
 

@@ -135,3 +135,12 @@ def test_answers_are_bounded_by_their_bytes(monkeypatch):
     assert known._bytes <= 1000
     assert known.find("99", request("99", bid={"bid_id": "x" * 100})) == ANSWER
     assert known.find("0", request("0")) is None
+
+
+def test_a_call_that_is_remembered_twice_counts_once(monkeypatch):
+    known = answers()
+    size = len(request().SerializeToString()) + len(ANSWER.SerializeToString())
+    monkeypatch.setattr(request_ids, "MAX_BYTES", size)
+    for _ in range(3):  # as it was made three times at once
+        known.add("r", request(), ANSWER)
+    assert known.find("r", request()) == ANSWER

@@ -21,7 +21,7 @@ from xsp.bid.v1.auction_report_pb2 import StatePhase, StateReport
 from xsp_server.auction import Fate
 from xsp_server.errors import XspError
 from xsp_server.openrtb.reply import NotAsked, Skipped
-from xsp_server.service.campaign_views import View, look, subject_of
+from xsp_server.service.campaign_views import View, look, read, subject_of
 from xsp_server.service.exchange import AuctionRun
 from xsp_server.service.held import Held
 from xsp_server.service.settlement import Settlement
@@ -34,6 +34,8 @@ from xsp_server.upstream import Session
 log = structlog.get_logger(__name__)
 
 _ONE: Final = Fraction(1)
+_BEFORE: Final = StatePhase.STATE_PHASE_BEFORE_FAN_OUT
+_TOO_LATE: Final = StoreAway("no answer within the time of the auction", retry_after=1)
 MAX_LOOKED: Final = 200
 """Campaigns that are looked at before the fan-out; a bidder beyond them is asked."""
 
@@ -54,8 +56,14 @@ class AuctionState:
 
     @property
     def seconds(self) -> float:
-        """What auctions keep for caps and budgets; 0 while there is no campaign."""
-        return self._seconds if len(self._accounts.campaigns) else 0.0
+        """What auctions keep for caps and budgets; 0 where nobody can have put a campaign.
+
+        Another server may have put the first one in a store that is shared: an auction whose
+        bidders take all their time must learn of it, too.
+        """
+        campaigns = self._accounts.campaigns
+        alone = self._accounts.backend.scheme == "memory" and campaigns.version >= 0
+        return 0.0 if alone and not len(campaigns) else self._seconds
 
     async def start(self) -> None:
         """Reads the campaigns. If the store is away, the first auction tries again."""
@@ -66,7 +74,8 @@ class AuctionState:
 
     async def close(self) -> None:
         """Waits until what is being given back is; each call has its own limit."""
-        await asyncio.gather(*self._releasing)
+        while self._releasing:
+            await asyncio.wait(self._releasing)
         await self._accounts.reservations.close()
 
     async def before(
@@ -89,12 +98,14 @@ class AuctionState:
                 views = self._of_bidders(bidders)
                 if not views:
                     return {}, []
-                await look(self._accounts, views, subject_of(session))
-        except (TimeoutError, StoreAway):  # then the bids decide
-            return {}, []
-        took = round((clock() - started) * 1_000_000)
-        phase = StatePhase.STATE_PHASE_BEFORE_FAN_OUT
-        told = Told([Phase(phase, took, [Decided(view.allowed, view.decision) for view in views])])
+                read(views, subject_of(session))
+                await look(self._accounts, views)
+        except TimeoutError:  # then the bids decide
+            return {}, _failed_before(_TOO_LATE, clock() - started)
+        except StoreAway as failure:
+            return {}, _failed_before(failure, clock() - started)
+        decided = [Decided(view.allowed, view.decision) for view in views]
+        told = Told([Phase(_BEFORE, _micros(clock() - started), decided)])
         of_bidder: dict[str, list[View]] = {}
         for view in views:
             of_bidder.setdefault(view.bidder, []).append(view)
@@ -154,6 +165,15 @@ class AuctionState:
             if len(views) + len(own) <= MAX_LOOKED:
                 views += [View(self._accounts, each, bidder, None, _ONE) for each in own]
         return views
+
+
+def _failed_before(failure: StoreAway, seconds: float) -> Told:
+    """That nobody could say anything before the fan-out."""
+    return Told([Phase(_BEFORE, _micros(seconds), (), failure)])
+
+
+def _micros(seconds: float) -> int:
+    return round(seconds * 1_000_000)
 
 
 def _skipped(bidder: str, fates: Collection[Fate]) -> Skipped:

@@ -8,7 +8,12 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel, VastResolution
+from xsp.bid.v1.auction_options_pb2 import (
+    AuctionOptions,
+    ExplainLevel,
+    NoticeDelivery,
+    VastResolution,
+)
 from xsp.bid.v1.auction_record_pb2 import AuctionRecord
 from xsp.bid.v1.auction_report_pb2 import AuctionReport
 from xsp.bid.v1.notice_pb2 import PreparedNotice
@@ -129,6 +134,23 @@ class Auctions:
             response = run.response
             if self._unwrapping is not None and asked_for.HasField("resolve_vast"):
                 run, response = await self._unwrap(run, asked_for.resolve_vast, session)
+        try:
+            return self._answer(run, response, session, options, delivery)
+        except BaseException:
+            if self._state is not None:
+                self._state.give_back(run.reserved.values())
+            raise
+
+    def _answer(
+        self,
+        run: AuctionRun,
+        response: BidResponse,
+        session: Session,
+        options: AuctionOptions | None,
+        delivery: NoticeDelivery.ValueType,
+    ) -> Answer:
+        """An auction as its caller gets it; the recorder and the bidders get theirs."""
+        asked_for = _NO_OPTIONS if options is None else options
         if self._recorder is not None:
             self._recorder.take(run, run.auction_id, session.to_message(), options)
         report_ = None if asked_for.explain in _NO_REPORT else _report(run, asked_for.explain)

@@ -7,13 +7,15 @@ from fractions import Fraction
 from typing import Final, Self
 
 from xsp.bid.v1.auction_report_pb2 import StateDecision
+from xsp.state.v1.budget_pb2 import BudgetRefusal
 from xsp.state.v1.frequency_pb2 import CapDenial, FrequencyCandidate, Subject
 from xsp.state.v1.guarantee_pb2 import DecisionBasis, DecisionSource
 from xsp_server.auction import BidVerdict
 from xsp_server.errors import XspError
+from xsp_server.state import budget_status as statuses
 from xsp_server.state.accounts import Accounts
 from xsp_server.state.backend import StoreAway
-from xsp_server.state.basis import stored
+from xsp_server.state.basis import away, is_open, stored
 from xsp_server.state.budgets import Standing
 from xsp_server.state.campaign_rules import Settings
 from xsp_server.state.candidates import Candidate, Names, candidate_of, names_of
@@ -39,6 +41,7 @@ class View:
         is_broken: whether it can't be counted, as when a parent was just deleted.
         standing: how its money stands; None: nobody could tell.
         failure: why policies decide instead of the store; None: they don't.
+        stopped: what of its settings keeps policies from serving it; None: nothing.
     """
 
     accounts: Accounts
@@ -51,6 +54,7 @@ class View:
     is_broken: bool = False
     standing: Standing | None = None
     failure: StoreAway | None = None
+    stopped: BudgetRefusal | None = None
 
     def read(self, subject: Subject, names: Names) -> None:
         """Finds out what its caps ask."""
@@ -71,7 +75,17 @@ class View:
 
     def by_policy(self, failure: StoreAway) -> Self:
         """The same, decided by the policies, as the store can't be asked."""
-        return replace(self, standing=None, failure=failure)
+        view = replace(self, standing=None, failure=failure)
+        now_ms = self.accounts.clock()
+        try:
+            levels = statuses.levels_of(self.accounts.campaigns.lineage(self.settings), now_ms)
+        except XspError:
+            view.is_broken = True
+            return view
+        stop = statuses.stopped(levels, now_ms)
+        if stop is not None:
+            view.stopped = statuses.stopped_refusal(levels, *stop, 0, now_ms)
+        return view
 
     def told(self) -> FrequencyCandidate:
         """What is to be shown, as far as it is known."""
@@ -133,34 +147,44 @@ class View:
         decision.allowed = self.allowed
 
     def _decided_by_policy(self, decision: StateDecision, failure: StoreAway) -> None:
-        budget, basis = self.accounts.budgets.while_away(self.settings, failure)
-        decision.budget.CopyFrom(budget)
-        bases = [basis]
+        accounts = self.accounts
+        open_ = is_open(self.settings.message.budget_fail_policy, accounts.fail_policy)
+        bases = [away(accounts.backend, failure, open_=open_)]
+        if self.stopped is not None:
+            decision.budget_refusal.CopyFrom(self.stopped)
         if self.candidate is not None:
-            decision.frequency.CopyFrom(self.accounts.caps.while_away(self.candidate, failure))
+            decision.frequency.CopyFrom(accounts.caps.while_away(self.candidate, failure))
             bases.append(decision.frequency.basis)
         decision.basis.CopyFrom(max(bases, key=_trust))
-        open_ = decision.basis.source == _OPEN
-        decision.allowed = open_ and bool(self.rate) and self._shows(decision)
+        passes = decision.basis.source == _OPEN and self.stopped is None
+        decision.allowed = passes and bool(self.rate) and self._shows(decision)
 
     def _shows(self, decision: StateDecision) -> bool:
         return self.candidate is None or decision.frequency.allowed
 
 
-async def look(accounts: Accounts, views: Sequence[View], subject: Subject) -> None:
-    """Reads caps and money of campaigns: one round trip.
+def read(views: Sequence[View], subject: Subject) -> None:
+    """Finds out what the caps of campaigns ask.
 
     Args:
-        accounts: of the store.
         views: campaigns; what was found is written into them.
         subject: whose impressions caps count.
-
-    Raises:
-        StoreAway: the store can't be reached.
     """
     names = names_of(subject)
     for view in views:
         view.read(subject, names)
+
+
+async def look(accounts: Accounts, views: Sequence[View]) -> None:
+    """Reads caps and money of campaigns that were read: one round trip.
+
+    Args:
+        accounts: of the store.
+        views: campaigns; what was found is written into them.
+
+    Raises:
+        StoreAway: the store can't be reached.
+    """
     candidates = [view.candidate for view in views if view.candidate is not None]
     campaigns = {view.settings.id: view.settings for view in views if not view.is_broken}
     reading = accounts.budgets.look(list(campaigns.values()))

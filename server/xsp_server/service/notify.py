@@ -194,7 +194,7 @@ class Notices:
                 headers = self._headers_of(request.session)
             taken = await self._take_all(request.notices, headers)
             answer = NotifyResponse(results=taken)
-            if not any(each.status.code == _UNAVAILABLE for each in taken):
+            if not any(each.status.code in _PASSING for each in taken):
                 self._answers.add(request.request_id, request, answer)
         return answer
 
@@ -205,7 +205,7 @@ class Notices:
         results = [pb.NoticeResult(notice_id=notice.notice_id) for notice in notices]
         waiting: dict[str, list[int]] = {}
         for index, notice in enumerate(notices):
-            reservation_id = self._resolves(notice)
+            reservation_id = self._concerns(notice)
             if reservation_id:
                 waiting.setdefault(reservation_id, []).append(index)
             else:
@@ -216,7 +216,8 @@ class Notices:
             for index in indexes:
                 path, notice, result = f"notices[{index}]", notices[index], results[index]
                 with _told_in(result):
-                    await self._resolve(path, notice, reservation_id, result)
+                    if notice.type in _RESOLVE:
+                        await self._resolve(path, notice, reservation_id, result)
                     self._take(path, notice, headers, result)
 
         if waiting:
@@ -245,11 +246,11 @@ class Notices:
             self._tell(bid, kind, told, headers)
         result.action, result.url = bid.told[kind]
 
-    def _resolves(self, notice: pb.Notice) -> str:
-        """Id of the reservation that a notice resolves; empty: none."""
-        if self._reservations is None or notice.type not in _RESOLVE:
+    def _concerns(self, notice: pb.Notice) -> str:
+        """Id of the reservation in whose turn a notice is taken; empty: none."""
+        if self._reservations is None:
             return ""
-        if notice.reservation_id:
+        if notice.reservation_id and notice.type in _RESOLVE:
             return notice.reservation_id
         try:
             held = self._ledger.find(notice.bid, "").facts.held
@@ -281,11 +282,12 @@ class Notices:
             _check_conflict(bid, _KINDS[notice.type], path)
             if bid.facts.held is not None and bid.facts.held.reservation_id == reservation_id:
                 held = bid.facts.held
-        assert self._reservations is not None  # noqa: S101 - `_resolves` gave an id
+        assert self._reservations is not None  # noqa: S101 - `_concerns` gave an id
         if notice.type == pb.NOTICE_TYPE_LOSS:
             [item] = await self._reservations.release([reservation_id])
         else:
-            [item] = await self._reservations.commit([_commit(reservation_id, told, held)])
+            commit = _commit(reservation_id, told, held, path)
+            [item] = await self._reservations.commit([commit])
         if isinstance(item, tuple):
             raise item[1]
         result.reservation.CopyFrom(item)
@@ -319,16 +321,23 @@ class Notices:
         bid.note(kind, outcome)
 
 
-def _commit(reservation_id: str, told: "Told", held: Held | None) -> ReservationCommit:
+def _commit(reservation_id: str, told: "Told", held: Held | None, path: str) -> ReservationCommit:
     """What a billing notice commits: what was told, else the clearing price, else all that is held.
 
     It may be more than is held, if the money remains.
+
+    Raises:
+        InvalidField: the price is more of the campaign's currency than can be told.
     """
     commit = ReservationCommit(reservation_id=reservation_id, allow_more=True)
     if held is not None and held.currency:
         price, impressions = told.price, told.impressions
+        cpm_micros = held.cpm_micros if price is None else held.cpm_of(price)
+        if cpm_micros > _INT64_MAX:
+            problem = f"expected at most {_INT64_MAX} in {held.currency}, got {cpm_micros}"
+            raise InvalidField(f"{path}.price.micros", problem)
         commit.cpm.cpm.currency = held.currency
-        commit.cpm.cpm.micros = held.cpm_micros if price is None else held.cpm_of(price)
+        commit.cpm.cpm.micros = cpm_micros
         commit.cpm.impressions_micros = (
             held.impressions_micros if impressions is None else money.to_micros(impressions)
         )
@@ -466,7 +475,9 @@ _TYPES = {
 _KINDS = {type_: kind for kind, type_ in _TYPES.items()}
 _RESOLVE = frozenset({pb.NOTICE_TYPE_BILLING, pb.NOTICE_TYPE_LOSS})
 """Kinds of notices that resolve what is held."""
-_UNAVAILABLE = 14  # google.rpc.Code
+_PASSING = frozenset({8, 14})  # google.rpc.Code
+"""RESOURCE_EXHAUSTED and UNAVAILABLE: the same call may succeed later, so it is not remembered."""
+_INT64_MAX = 2**63 - 1
 _TO_PREPARE = {True: (NoticeKind.WIN, NoticeKind.BILLING), False: (NoticeKind.LOSS,)}
 """Which notices a caller is handed, by whether the bid won."""
 _CONTRADICTS = {

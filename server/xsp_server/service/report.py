@@ -37,6 +37,7 @@ from xsp_server.openrtb.reply import NotAsked, Reply, Skipped
 from xsp_server.service.exchange import AuctionRun
 from xsp_server.service.held import impressions_of
 from xsp_server.service.planning import Asked
+from xsp_server.service.state_verdicts import BidName, reservations_of
 
 MAX_TEXTS = 20
 """Texts of a list that a comparison shows; the rest is counted."""
@@ -86,7 +87,7 @@ def report(run: AuctionRun, auction_id: str, level: ExplainLevel.ValueType) -> p
         currency=result.currency,
         level=level,
         bidders=_bidders(run, verdicts, full=full),
-        imps=_imps(run.request, result),
+        imps=_imps(run, result),
         pods=[_pod(pod, result.currency) for pod in result.pods],
         state=run.state,
         nbr=result.nbr,
@@ -295,7 +296,7 @@ def _operand(name: str, value: object, currency: str) -> pb.Operand:
     return operand
 
 
-def _imps(request: BidRequest, result: Result) -> list[pb.ImpReport]:
+def _imps(run: AuctionRun, result: Result) -> list[pb.ImpReport]:
     winners: dict[str, list[Winner]] = defaultdict(list)
     for winner in result.winners:
         winners[winner.imp].append(winner)
@@ -303,15 +304,20 @@ def _imps(request: BidRequest, result: Result) -> list[pb.ImpReport]:
     for verdict in result.verdicts:
         of_imp[verdict.imp].append(verdict)
     pods = {imp_id: pod.id for pod in result.pods for imp_id in pod.imps}
-    return [_imp(imp, result, of_imp[imp.id], winners[imp.id], pods) for imp in request.imp]
+    reserved = reservations_of(run.state)
+    return [
+        _imp(imp, result, of_imp[imp.id], winners[imp.id], pods, reserved)
+        for imp in run.request.imp
+    ]
 
 
-def _imp(
+def _imp(  # noqa: PLR0913, PLR0917 - what an auction knows of one imp
     imp: BidRequest.Imp,
     result: Result,
     verdicts: Sequence[BidVerdict],
     winners: Sequence[Winner],
     pods: Mapping[str, str],
+    reserved: Mapping[BidName, str],
 ) -> pb.ImpReport:
     rate = result.auction.rate(imp.bidfloorcur or "USD")
     floor = None if rate is None else money.exact(imp.bidfloor) * rate
@@ -322,7 +328,7 @@ def _imp(
         floor=_money(floor, result.currency),
         bids=len(verdicts),
         eligible_bids=sum(_was_eligible(verdict) for verdict in verdicts),
-        winners=[_winner(winner) for winner in winners],
+        winners=[_winner(winner, reserved) for winner in winners],
     )
 
 
@@ -330,7 +336,7 @@ def _was_eligible(verdict: BidVerdict) -> bool:
     return verdict.rule_id.startswith("auction.")
 
 
-def _winner(winner: Winner) -> pb.Winner:
+def _winner(winner: Winner, reserved: Mapping[BidName, str]) -> pb.Winner:
     return pb.Winner(
         imp_id=winner.imp,
         bidder=winner.bidder,
@@ -342,6 +348,7 @@ def _winner(winner: Winner) -> pb.Winner:
         auction_price=_money(winner.auction_price, winner.bid_currency),
         price_basis=_BASES[winner.basis],
         rival=winner.rival or "",
+        reservation_id=reserved.get((winner.bidder, winner.imp, winner.bid), ""),
     )
 
 

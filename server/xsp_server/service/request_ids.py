@@ -95,6 +95,8 @@ class Answers(Generic[Answer]):
         """Remembers a call that `find` did not know."""
         content = request.SerializeToString(deterministic=True)
         known = (self._clock() + self._seconds, content, answer.SerializeToString())
+        if request_id in self._calls:  # of the same call, made twice at once
+            self._bytes -= _size(self._calls.pop(request_id))
         self._calls[request_id] = known
         self._bytes += _size(known)
         while self._bytes > MAX_BYTES:

@@ -5,25 +5,31 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 from xsp.bid.v1.auction_report_pb2 import StateDecision, StatePhase
 from xsp.money.v1.money_pb2 import Money
-from xsp.state.v1.budget_pb2 import CpmCost, FrequencyHold, ReservationOutcome, ReservationSpec
+from xsp.state.v1.budget_pb2 import (
+    BudgetRefusalReason,
+    CpmCost,
+    FrequencyHold,
+    ReservationOutcome,
+    ReservationSpec,
+)
 from xsp.state.v1.frequency_pb2 import Subject
 from xsp.state.v1.guarantee_pb2 import FailPolicy
 from xsp_server import auction
 from xsp_server.auction import BidKey, BidVerdict, Result, Winner
 from xsp_server.errors import XspError
 from xsp_server.openrtb import money
-from xsp_server.service.campaign_views import View, look, subject_of
+from xsp_server.service.campaign_views import View, look, read, subject_of
 from xsp_server.service.exchange import AuctionRun, without
 from xsp_server.service.held import Held, impressions_of
 from xsp_server.service.state_told import Decided, Phase, Told
 from xsp_server.service.state_verdicts import refusal_of
 from xsp_server.state.accounts import Accounts
-from xsp_server.state.backend import StoreAway
+from xsp_server.state.backend import AMOUNT_MAX, StoreAway
 from xsp_server.state.basis import away, is_open
 from xsp_server.state.messages import cost_of
 from xsp_server.state.reservations import Answer
@@ -34,6 +40,7 @@ _AS_THE_SERVER: Final = FailPolicy.FAIL_POLICY_UNSPECIFIED
 _NONE: Final = ReservationOutcome.RESERVATION_OUTCOME_UNSPECIFIED
 _RESERVED: Final = ReservationOutcome.RESERVATION_OUTCOME_RESERVED
 _PASSES: Final = frozenset({_RESERVED, ReservationOutcome.RESERVATION_OUTCOME_PASSED_OPEN})
+_INT64_MAX: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +51,13 @@ class _Ask:
         view: its campaign.
         spec: the reservation; None: it costs nothing and nothing is counted.
         held: what is held once it is made.
+        payable: whether what it costs is known, and can be counted.
     """
 
     view: View
     spec: ReservationSpec | None
     held: Held
+    payable: bool = True
 
 
 class Settlement:
@@ -90,7 +99,7 @@ class Settlement:
         Returns:
             The auction, decided again where bids were withdrawn, with what its winners hold.
         """
-        if not self._bids:
+        if not self._bids and not self.held:
             return self._run
         if any(each.phase in _LOOKED for each in self._told.phases):
             self._views = self._find()
@@ -126,18 +135,17 @@ class Settlement:
 
     async def _read(self) -> None:
         """Reads the campaigns of the bids, and whether our copy is as new as the auction."""
-        accounts, subject = self._accounts, None
+        accounts = self._accounts
         for _ in range(2):
             version = accounts.campaigns.version
             self._views = self._find()
             if self._views:
-                subject = subject or subject_of(self._session)
                 views = list(self._views.values())
                 if accounts.backend.scheme == "memory":  # nobody waits, so no task is worth it
                     await accounts.campaigns.freshen()
-                    await look(accounts, views, subject)
+                    await look(accounts, views)
                 else:
-                    reading = look(accounts, views, subject)
+                    reading = look(accounts, views)
                     await asyncio.gather(accounts.campaigns.freshen(), reading)
             else:
                 await accounts.campaigns.freshen()
@@ -158,7 +166,13 @@ class Settlement:
                 views[key] = View(
                     self._accounts, settings, bid.bidder, bid, rate, pods.get(bid.imp, "")
                 )
+        if views:
+            read(list(views.values()), self._subject)
         return views
+
+    @cached_property
+    def _subject(self) -> Subject:
+        return subject_of(self._session)
 
     async def _reserve(self) -> None:
         """Holds what the winners need, until all of them have it or need nothing."""
@@ -171,7 +185,7 @@ class Settlement:
                 return
             if started >= self._end:
                 self._go_by_policy(started)
-                return
+                continue
             await self._give_back()
             decided = await self._hold(new)
             self._withdraw(StatePhase.STATE_PHASE_RESERVE, decided, started)
@@ -190,17 +204,15 @@ class Settlement:
 
     def _asks(self) -> Iterator[tuple[BidKey, _Ask]]:
         """What winners need that have a campaign, and were not let pass without."""
-        subject: Subject | None = None
         for place, winner in enumerate(self._run.result.winners):
             key = auction.key_of(winner.verdict.facts)
             view = self._views.get(key)
             if view is not None and key not in self._passed:
-                subject = subject or subject_of(self._session)
                 # Each round leaves a phase, so no id is used twice.
                 id_ = f"{self._run.auction_id}.{len(self._told.phases)}.{place}"
-                yield key, self._ask(id_, view, winner, subject)
+                yield key, self._ask(id_, view, winner)
 
-    def _ask(self, id_: str, view: View, winner: Winner, subject: Subject) -> _Ask:
+    def _ask(self, id_: str, view: View, winner: Winner) -> _Ask:
         imp = self._run.request.imp[self._run.result.auction.imp_index[winner.imp]]
         held = Held(
             reservation_id=id_,
@@ -210,15 +222,17 @@ class Settlement:
             impressions_micros=money.to_micros(impressions_of(imp)),
         )
         spec = ReservationSpec(reservation_id=held.reservation_id, campaign_id=view.settings.id)
-        costs = cost_of(held.cpm_micros, held.impressions_micros) > 0
-        if not costs:
+        cost = cost_of(held.cpm_micros, held.impressions_micros)
+        if not view.rate or cost > AMOUNT_MAX or _beyond_counting(held):
+            return _Ask(view, None, held, payable=False)
+        if not cost:
             held = replace(held, currency="")
         else:
             cpm = Money(currency=held.currency, micros=held.cpm_micros)
             spec.cpm.CopyFrom(CpmCost(cpm=cpm, impressions_micros=held.impressions_micros))
         if view.candidate is not None:
-            spec.frequency.CopyFrom(FrequencyHold(subject=subject, candidate=view.told()))
-        return _Ask(view, spec if costs or view.candidate is not None else None, held)
+            spec.frequency.CopyFrom(FrequencyHold(subject=self._subject, candidate=view.told()))
+        return _Ask(view, spec if cost or view.candidate is not None else None, held)
 
     def _let_go(self, asks: Mapping[BidKey, _Ask]) -> None:
         """Takes what is held from bids that win no more, or now cost more than they hold."""
@@ -231,13 +245,17 @@ class Settlement:
 
     async def _hold(self, asks: Mapping[BidKey, _Ask]) -> dict[BidKey, Decided]:
         """Reserves for winners together; those refused only for each other's sake are left out."""
-        self._passed |= {key for key, ask in asks.items() if ask.spec is None}
+        decided = {
+            key: Decided(False, partial(_unpayable, self._bids[key], ask))
+            for key, ask in asks.items()
+            if not ask.payable
+        }
+        self._passed |= {key for key, ask in asks.items() if ask.spec is None and ask.payable}
         asks = {key: ask for key, ask in asks.items() if ask.spec is not None}
         answers = await self._accounts.reservations.reserve_at_once(
             [ask.spec for ask in asks.values() if ask.spec is not None],
             self._end - self._time(),
         )
-        decided = {}
         for (key, ask), answer in zip(asks.items(), answers, strict=True):
             if answer is None:
                 continue
@@ -256,12 +274,11 @@ class Settlement:
         failure = self._too_late()
         decided = {}
         for key, view in self._views.items():
-            if key not in self.held and key not in self._run.withdrawn:
+            if not (key in self.held or key in self._passed or key in self._run.withdrawn):
                 by_policy = view.by_policy(failure)
                 decided[key] = Decided(by_policy.allowed, by_policy.decision)
                 self._passed.add(key)
         self._withdraw(StatePhase.STATE_PHASE_RESERVE, decided, started)
-        self._let_go(dict(self._asks()))
 
     def _withdraw(
         self, phase: StatePhase.ValueType, decided: Mapping[BidKey, Decided], started: float
@@ -290,6 +307,25 @@ class Settlement:
 
 def _decision(bid: BidVerdict, *, allowed: bool) -> StateDecision:
     return StateDecision(bidder=bid.bidder, bid_id=bid.bid, imp_id=bid.imp, allowed=allowed)
+
+
+def _beyond_counting(held: Held) -> bool:
+    """Whether a message can't tell its price or its impressions."""
+    return max(held.cpm_micros, held.impressions_micros) > _INT64_MAX
+
+
+def _unpayable(bid: BidVerdict, ask: _Ask) -> StateDecision:
+    """About a winner whose cost is beyond all counting, or not to be had in its currency."""
+    decision = _decision(bid, allowed=False)
+    decision.campaign_id = ask.view.settings.id
+    refusal = decision.budget_refusal
+    refusal.campaign_id = decision.campaign_id
+    if ask.view.rate:
+        refusal.reason = BudgetRefusalReason.BUDGET_REFUSAL_REASON_LIMIT
+        refusal.asked.currency, refusal.asked.micros = ask.held.currency, _INT64_MAX
+    else:
+        refusal.asked.currency = bid.bid_currency
+    return decision
 
 
 def _reserved(bid: BidVerdict, ask: _Ask, answer: Answer | tuple[str, XspError]) -> StateDecision:

@@ -7,6 +7,9 @@ from typing import overload
 from google.protobuf.duration_pb2 import Duration
 
 from xsp.bid.v1.auction_report_pb2 import StateDecision, StatePhase, StateReport
+from xsp.rpc.v1.status_pb2 import Status
+from xsp_server.errors import XspError
+from xsp_server.service.status import to_status
 from xsp_server.values import value
 
 
@@ -31,18 +34,23 @@ class Phase:
         phase: at which point of the auction.
         took_us: how long it took, in us.
         decided: what it decided.
+        failure: why it failed as a whole; None: it did not.
     """
 
     phase: StatePhase.ValueType
     took_us: int
     decided: Sequence[Decided]
+    failure: XspError | None = None
 
     def report(self) -> StateReport:
         """It as a message."""
         took = Duration()
         took.FromMicroseconds(self.took_us)
         decisions = [each.decision() for each in self.decided]
-        return StateReport(phase=self.phase, took=took, decisions=decisions)
+        report = StateReport(phase=self.phase, took=took, decisions=decisions)
+        if self.failure is not None:
+            report.error.CopyFrom(Status.FromString(to_status(self.failure).SerializeToString()))
+        return report
 
 
 class Told(Sequence[StateReport]):

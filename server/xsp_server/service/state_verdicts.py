@@ -82,6 +82,16 @@ def refusals_of(reports: Iterable[StateReport]) -> dict[BidName, auction.Refusal
     return {name: refusal_of(each) for name, each in last.items() if not each.allowed}
 
 
+def reservations_of(reports: Iterable[StateReport]) -> dict[BidName, str]:
+    """What is held for bids, by their names; the last word about a bid counts."""
+    return {
+        (each.bidder, each.imp_id, each.bid_id): each.reservation_id
+        for report in reports
+        if report.phase == StatePhase.STATE_PHASE_RESERVE
+        for each in report.decisions
+    }
+
+
 def fate_of(decision: StateDecision) -> Fate:
     """The fate that a refusal means."""
     return refusal_of(decision).rule.fate
