@@ -12,6 +12,7 @@ import pytest
 XSP = Path(sys.executable).parent / "xsp"
 AUCTIONS = 200
 AT_ONCE = 20
+TMAX = 1000
 GRACE = 10.0  # a shared machine may stall for longer than a tmax; the auction itself may not
 
 
@@ -39,6 +40,7 @@ async def bidder_process():
 
 async def test_killing_a_bidder_mid_load_costs_nobody_else(serve, dial, sample, bidder_process):
     process, http, grpc_target = bidder_process
+    sample.tmax = TMAX
     server = await serve(
         {"type": "http", "name": "mortal-http", "endpoint": http},
         {"type": "grpc", "name": "mortal-grpc", "endpoint": grpc_target},
