@@ -13,7 +13,7 @@ run: $(VENV)/.server ## Start the exchange with three simulated bidders and run 
 	@$(BIN)/xsp demo
 
 test: $(VENV)/.dev ## Run every test, with the floor on coverage
-	$(BIN)/pytest -n 2 --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter, buf lint, format and breaking
 	$(BIN)/ruff check .

@@ -15,6 +15,8 @@ from xsp.bid.v1.bid_service_pb2 import NotifyRequest, RunAuctionRequest
 from xsp.state.v1 import state_service_pb2_grpc
 from xsp.state.v1.state_service_pb2 import GetBudgetRequest, PutCampaignRequest
 
+pytestmark = pytest.mark.xdist_group("machine")  # it takes all of it: one at a time
+
 AUCTIONS = 500
 USERS = 20
 VIEWS = 3

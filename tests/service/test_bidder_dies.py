@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("machine")  # its figures need some of it
+
 XSP = Path(sys.executable).parent / "xsp"
 AUCTIONS = 200
 AT_ONCE = 20
-TMAX = 1000
 GRACE = 10.0  # a shared machine may stall for longer than a tmax; the auction itself may not
 
 
@@ -40,7 +41,6 @@ async def bidder_process():
 
 async def test_killing_a_bidder_mid_load_costs_nobody_else(serve, dial, sample, bidder_process):
     process, http, grpc_target = bidder_process
-    sample.tmax = TMAX
     server = await serve(
         {"type": "http", "name": "mortal-http", "endpoint": http},
         {"type": "grpc", "name": "mortal-grpc", "endpoint": grpc_target},

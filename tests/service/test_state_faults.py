@@ -19,6 +19,8 @@ from state.load import RECOVERY, Load
 from state.postgres_server import shared_url
 from xsp.state.v1 import state_service_pb2_grpc
 
+pytestmark = pytest.mark.xdist_group("machine")  # it takes all of it: one at a time
+
 XSP = Path(sys.executable).parent / "xsp"
 
 SOON = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 200)]

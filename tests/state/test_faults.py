@@ -25,6 +25,9 @@ from xsp_server.state.redis import RedisBackend
 from xsp_server.state.redis.books import key_of
 
 
+pytestmark = pytest.mark.xdist_group("machine")  # it takes all of it: one at a time
+
+
 @asynccontextmanager
 async def loaded(
     open_: Callable[..., StateBackend], url: str, through: str = "", **settings: Any

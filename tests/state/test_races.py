@@ -24,6 +24,8 @@ from xsp_server.state.backend import StateBackend
 from xsp_server.state.money_book import book_of
 from xsp_server.state.urls import backend_of
 
+pytestmark = pytest.mark.xdist_group("machine")  # it takes all of it: one at a time
+
 OPERATIONS = 100_000
 """Of all processes together."""
 
