@@ -24,7 +24,6 @@ from xsp_server.state.postgres import DatabaseBackend
 from xsp_server.state.redis import RedisBackend
 from xsp_server.state.redis.books import key_of
 
-
 pytestmark = pytest.mark.xdist_group("machine")  # it takes all of it: one at a time
 
 
