@@ -324,15 +324,28 @@ async def test_a_store_that_was_never_read_lets_no_bid_with_a_cid_win(house, req
 class Hanging(Leaving):
     """A store whose changes hang until they are let go."""
 
-    scheme = "redis"  # which, unlike memory, may let one wait
+    in_process = False
 
     def __init__(self):
         super().__init__()
         self.hangs = False
         self.go = asyncio.Event()
+        self.came = asyncio.Event()
+        self._at = ""
+
+    def hang_at(self, kind: str) -> asyncio.Event:
+        """Lets moves of this kind hang; set when the first has come."""
+        self._at = kind
+        return self.came
+
+    def let_go(self) -> None:
+        self.hangs, self._at = False, ""
+        self.go.set()
 
     async def apply(self, book, moves, now_ms):
-        if self.hangs:
+        if moves[0].kind == self._at:
+            self.came.set()
+        if self.hangs or moves[0].kind == self._at:
             await self.go.wait()
         return await super().apply(book, moves, now_ms)
 
@@ -348,8 +361,7 @@ async def test_a_store_that_hangs_costs_no_more_than_its_time_and_keeps_nothing(
     run = await here.run(request_)
     assert winners(run) == [("low", "")]
     assert fate(run, "high") is Word.STATE_UNAVAILABLE
-    store.hangs = False
-    store.go.set()
+    store.let_go()
     await here.state.close()
     assert (await here.money("a")).reserved.micros == 0
 
@@ -361,21 +373,11 @@ async def test_what_is_held_after_all_is_given_back(house, request_):
     here.bidder("high", banner(9, "a"))
     await here.campaign("a", limits={"total": usd(1)}, caps=[{"limit": 1}])
     request_.tmax = 300
-    looks = store.apply
-    seen = []
-
-    async def apply(book, moves, now_ms):
-        seen.append(book.name)
-        store.hangs = moves[0].kind == "hold"
-        return await looks(book, moves, now_ms)
-
-    store.apply = apply
+    holding = store.hang_at("hold")
     run = await here.run(request_)
     assert winners(run) == []
-    assert any(name.startswith("reservation/") for name in seen)
-    store.apply = looks
-    store.hangs = False
-    store.go.set()
+    assert holding.is_set()
+    store.let_go()
     await here.state.close()
     assert (await here.money("a")).reserved.micros == 0
     assert winners(await here.run(request_)) == [("high", "a")]  # and its one impression is free
@@ -386,23 +388,13 @@ async def test_a_caller_that_goes_leaves_nothing_held(house, request_):
     here = house(backend=store)
     here.bidder("high", banner(9, "a"))
     await here.campaign("a", limits={"total": usd(1)})
-    looks, holding = store.apply, asyncio.Event()
-
-    async def apply(book, moves, now_ms):
-        if moves[0].kind == "hold":
-            holding.set()
-            store.hangs = True
-        return await looks(book, moves, now_ms)
-
-    store.apply = apply
+    holding = store.hang_at("hold")
     running = asyncio.create_task(here.run(request_))
     await holding.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    store.apply = looks
-    store.hangs = False
-    store.go.set()
+    store.let_go()
     await here.state.close()
     assert (await here.money("a")).reserved.micros == 0
 

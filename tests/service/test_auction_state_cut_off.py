@@ -19,7 +19,7 @@ MOST_STEPS = 400
 class Slow(Leaving):
     """A store each of whose calls waits a step before and after it is applied."""
 
-    scheme = "redis"
+    in_process = False
 
     async def apply(self, *arguments, **more):
         await asyncio.sleep(0)

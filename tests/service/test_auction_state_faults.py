@@ -124,22 +124,13 @@ async def test_a_caller_that_goes_while_a_loser_gives_back_leaves_nothing_held(h
     here.bidder("high", banner(9, "a"), video)
     await here.campaign("a", limits={"total": usd(0.001)})  # less than its price
     await here.campaign("v", limits={"total": usd(1)}, caps=[{"limit": 1}])
-    ask, giving_back = store.apply, asyncio.Event()
-
-    async def apply(book, moves, now_ms):
-        if moves[0].kind == "release":
-            giving_back.set()
-            store.hangs = True
-        return await ask(book, moves, now_ms)
-
-    store.apply = apply
+    giving_back = store.hang_at("release")
     running = asyncio.create_task(here.run(sample))
     await giving_back.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    store.apply, store.hangs = ask, False
-    store.go.set()
+    store.let_go()
     await here.state.close()
     assert [(await here.money(each)).reserved.micros for each in ("a", "v")] == [0, 0]
 

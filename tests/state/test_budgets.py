@@ -608,7 +608,7 @@ async def test_moves_of_many_books_are_all_done_each_in_order(backend: StateBack
 
 async def test_where_a_book_can_t_be_reached_the_others_are_done_before_that_is_told():
     class Apart(InMemoryBackend):
-        scheme = "redis"  # which, unlike memory, is asked for all books at the same time
+        in_process = False  # so that all books are asked at the same time
 
         async def apply(self, book: Book, *arguments):
             if book.name == "b":

@@ -171,7 +171,7 @@ async def test_a_store_that_goes_away_halfway_holds_nothing_for_long():
 
 async def test_what_was_held_before_the_store_left_is_given_back_when_it_is_here_again():
     class Apart(Leaving):
-        scheme = "redis"
+        in_process = False
 
     store = Apart()
     world = World(backend=store)
@@ -189,7 +189,7 @@ async def test_what_was_held_before_the_store_left_is_given_back_when_it_is_here
 
 async def test_a_call_that_is_cancelled_gives_back():
     class Slow(Leaving):
-        scheme = "redis"  # which, unlike memory, may let one wait
+        in_process = False
         asked = asyncio.Event()
         go = asyncio.Event()
 
@@ -216,7 +216,7 @@ async def test_a_call_that_is_cancelled_gives_back():
 
 async def test_a_call_that_is_cancelled_while_the_refused_give_back_leaves_nothing_held():
     class SlowToGiveBack(Leaving):
-        scheme = "redis"
+        in_process = False
         asked = asyncio.Event()
         go = asyncio.Event()
 

@@ -24,7 +24,7 @@ from xsp_server.openrtb.reply import NotAsked, Skipped
 from xsp_server.service.campaign_views import View, look, read, subject_of
 from xsp_server.service.exchange import AuctionRun
 from xsp_server.service.held import Held
-from xsp_server.service.settlement import Settlement
+from xsp_server.service.settlement import TOO_LATE, Settlement
 from xsp_server.service.state_told import Decided, Phase, Told
 from xsp_server.service.state_verdicts import fate_of
 from xsp_server.state.accounts import Accounts
@@ -35,7 +35,6 @@ log = structlog.get_logger(__name__)
 
 _ONE: Final = Fraction(1)
 _BEFORE: Final = StatePhase.STATE_PHASE_BEFORE_FAN_OUT
-_TOO_LATE: Final = StoreAway("no answer within the time of the auction", retry_after=1)
 MAX_LOOKED: Final = 200
 """Campaigns that are looked at before the fan-out; a bidder beyond them is asked."""
 
@@ -62,7 +61,7 @@ class AuctionState:
         bidders take all their time must learn of it, too.
         """
         campaigns = self._accounts.campaigns
-        alone = self._accounts.backend.scheme == "memory" and campaigns.version >= 0
+        alone = self._accounts.backend.in_process and campaigns.version >= 0
         return 0.0 if alone and not len(campaigns) else self._seconds
 
     async def start(self) -> None:
@@ -101,7 +100,7 @@ class AuctionState:
                 read(views, subject_of(session))
                 await look(self._accounts, views)
         except TimeoutError:  # then the bids decide
-            return {}, _failed_before(_TOO_LATE, clock() - started)
+            return {}, _failed_before(TOO_LATE, clock() - started)
         except StoreAway as failure:
             return {}, _failed_before(failure, clock() - started)
         decided = [Decided(view.allowed, view.decision) for view in views]
@@ -128,8 +127,8 @@ class AuctionState:
             The auction, decided again where bids were withdrawn, with what is held.
         """
         campaigns = self._accounts.campaigns
-        if campaigns.version == 0 and self._accounts.backend.scheme == "memory":
-            await campaigns.freshen()  # which waits for nobody
+        if campaigns.version == 0 and self._accounts.backend.in_process:
+            await campaigns.freshen()
             if campaigns.version == 0:  # no campaign was ever put
                 return run
         settlement = Settlement(self._accounts, run, session, end)

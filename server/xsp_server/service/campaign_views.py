@@ -188,7 +188,7 @@ async def look(accounts: Accounts, views: Sequence[View]) -> None:
     candidates = [view.candidate for view in views if view.candidate is not None]
     campaigns = {view.settings.id: view.settings for view in views if not view.is_broken}
     reading = accounts.budgets.look(list(campaigns.values()))
-    if candidates and accounts.backend.scheme != "memory":  # where nobody waits
+    if candidates and not accounts.backend.in_process:
         standings, _ = await asyncio.gather(reading, accounts.caps.look(candidates))
     else:
         standings = await reading

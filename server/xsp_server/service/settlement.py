@@ -42,6 +42,9 @@ _RESERVED: Final = ReservationOutcome.RESERVATION_OUTCOME_RESERVED
 _PASSES: Final = frozenset({_RESERVED, ReservationOutcome.RESERVATION_OUTCOME_PASSED_OPEN})
 _INT64_MAX: Final = 2**63 - 1
 
+TOO_LATE: Final = StoreAway("no answer within the time of the auction", retry_after=1)
+"""Why policies decide when the time is over; told and never raised."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
@@ -118,7 +121,7 @@ class Settlement:
             async with asyncio.timeout_at(self._end):
                 await self._read()
         except TimeoutError:
-            failure = self._too_late()
+            failure = TOO_LATE
         except StoreAway as never_read:
             failure = never_read
         if failure is not None:
@@ -141,7 +144,7 @@ class Settlement:
             self._views = self._find()
             if self._views:
                 views = list(self._views.values())
-                if accounts.backend.scheme == "memory":  # nobody waits, so no task is worth it
+                if accounts.backend.in_process:
                     await accounts.campaigns.freshen()
                     await look(accounts, views)
                 else:
@@ -271,11 +274,10 @@ class Settlement:
 
     def _go_by_policy(self, started: float) -> None:
         """Decides all bids that hold nothing by the policies, as no time is left to ask."""
-        failure = self._too_late()
         decided = {}
         for key, view in self._views.items():
             if not (key in self.held or key in self._passed or key in self._run.withdrawn):
-                by_policy = view.by_policy(failure)
+                by_policy = view.by_policy(TOO_LATE)
                 decided[key] = Decided(by_policy.allowed, by_policy.decision)
                 self._passed.add(key)
         self._withdraw(StatePhase.STATE_PHASE_RESERVE, decided, started)
@@ -300,9 +302,6 @@ class Settlement:
         decision = _decision(bid, allowed=passes)
         decision.basis.CopyFrom(away(self._accounts.backend, failure, open_=passes))
         return Decided(passes, lambda: decision)
-
-    def _too_late(self) -> StoreAway:
-        return StoreAway("no answer within the time of the auction", retry_after=1)
 
 
 def _decision(bid: BidVerdict, *, allowed: bool) -> StateDecision:

@@ -27,7 +27,7 @@ def store_of(settings: StateSettings) -> StateBackend:
     scheme = settings.url.partition("://")[0]
     options = {"timeout": timeout} if scheme in _OVER_A_NETWORK else {}
     backend = backend_of(settings.url, **options)
-    if backend.scheme == "memory":
+    if backend.in_process:
         return backend
     limits = Limits(
         timeout=timeout,

@@ -565,6 +565,14 @@ class StateBackend(Protocol):
         ...
 
     @property
+    def in_process(self) -> bool:
+        """Whether it is in this process alone: nobody else changes it, and it is never away.
+
+        Its calls never wait: a task of their own, or a limit on their time, is worth nothing.
+        """
+        ...
+
+    @property
     def durable(self) -> bool:
         """Whether an acknowledged write is on disk."""
         ...
@@ -715,7 +723,7 @@ async def apply_all(
     Raises:
         StoreAway: the store can't be reached.
     """
-    if backend.scheme == "memory" or len(moves) == 1:  # no one waits, so no task is worth it
+    if backend.in_process or len(moves) == 1:
         return {book: await backend.apply(book, those, now_ms) for book, those in moves.items()}
     told = await asyncio.gather(
         *(backend.apply(book, those, now_ms) for book, those in moves.items()),

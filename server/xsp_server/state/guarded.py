@@ -127,6 +127,11 @@ class GuardedBackend(StateBackend):
         return self._backend.scheme
 
     @property
+    def in_process(self) -> bool:
+        """See StateBackend."""
+        return self._backend.in_process
+
+    @property
     def durable(self) -> bool:
         """See StateBackend."""
         return self._backend.durable

@@ -42,6 +42,7 @@ class InMemoryBackend(StateBackend):
     """
 
     scheme = "memory"
+    in_process = True
     durable = False
     keeps_ledger = False
 

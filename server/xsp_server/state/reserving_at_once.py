@@ -102,7 +102,7 @@ class ReservingAtOnce:
 
     async def _try_for(self, seconds: float, tries: "Sequence[_Try]") -> StoreAway | None:
         """As `_try`; what takes too long, or is left by its caller, is given back."""
-        if self.backend.scheme == "memory":  # nobody waits, so it needs no task of its own
+        if self.backend.in_process:
             return await self._try(tries)
         holding = asyncio.ensure_future(self._try(tries))
         try:

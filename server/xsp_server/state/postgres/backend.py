@@ -42,6 +42,7 @@ class DatabaseBackend(StateBackend):
     """
 
     scheme = "postgresql"
+    in_process = False
     durable = True
     keeps_ledger = True
 

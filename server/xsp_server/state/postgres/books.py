@@ -19,18 +19,14 @@ from xsp_server.state import moves as rule
 from xsp_server.state.backend import DUE_AT_ONCE, Book, HoldState, Kind, Move
 from xsp_server.state.counters import CounterState
 from xsp_server.state.moves import BookState, Cause
-from xsp_server.state.postgres.connections import Connections
-from xsp_server.state.postgres.rows import (
+from xsp_server.state.postgres.columns import (
     COUNTER_COLUMNS,
     MOVE_COLUMNS,
     MOVEMENT_COLUMNS,
-    Row,
     columns,
-    counter_of,
-    counter_row,
-    memory_of,
-    memory_row,
 )
+from xsp_server.state.postgres.connections import Connections
+from xsp_server.state.rows import Row, counter_of, counter_row, memory_of, memory_row
 from xsp_server.state.windows import WindowKind
 
 

@@ -8,7 +8,7 @@ from xsp_server.state.counters import inspect
 from xsp_server.state.ledger_sql import audit_sql
 from xsp_server.state.moves import BookState
 from xsp_server.state.postgres.connections import Connections
-from xsp_server.state.postgres.rows import counter_of, memory_of
+from xsp_server.state.rows import counter_of, memory_of
 
 
 class Inspection:

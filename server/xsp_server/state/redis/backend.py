@@ -53,6 +53,7 @@ class RedisBackend(StateBackend):
     `ping` refuses one that would.
     """
 
+    in_process = False
     keeps_ledger = False
 
     def __init__(

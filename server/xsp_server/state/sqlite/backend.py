@@ -26,6 +26,7 @@ class SqliteBackend(StateBackend):
     """
 
     scheme = "sqlite"
+    in_process = False
     durable = True
     keeps_ledger = True
 

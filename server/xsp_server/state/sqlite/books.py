@@ -5,11 +5,8 @@ its counters and moves: those that were looked for, whether they were found or n
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
-
-import orjson
 
 from xsp_server.state import moves as rule
 from xsp_server.state.backend import (
@@ -26,10 +23,10 @@ from xsp_server.state.backend import (
 )
 from xsp_server.state.counters import CounterState, inspect
 from xsp_server.state.ledger_sql import audit_sql
-from xsp_server.state.moves import BookState, Cause, Claim, Hold, Memory
+from xsp_server.state.moves import BookState, Cause
+from xsp_server.state.rows import counter_of, counter_row, memory_of, memory_row
 from xsp_server.state.sqlite.garbage import Garbage
-from xsp_server.state.windows import NEVER, Window, WindowKind
-from xsp_server.state.wire import outcome_from_json, outcome_to_json
+from xsp_server.state.windows import NEVER, WindowKind
 
 
 class Books:
@@ -91,7 +88,7 @@ class Books:
             " AND (held > 0 OR kept_until > ?) ORDER BY name LIMIT ?",
             (book, after, now_ms, limit),
         )
-        found = (inspect(row[1], _counter_of(row), now_ms) for row in rows)
+        found = (inspect(row[1], counter_of(row), now_ms) for row in rows)
         return [counter for counter in found if counter is not None]
 
     def movements(self, book: str, after: int, limit: int) -> list[Movement]:
@@ -191,7 +188,7 @@ class Books:
             "SELECT * FROM counter WHERE book = ? AND name = ?", (book.name, name)
         ).fetchone()
         if row is not None:
-            book.state.counters[name] = _counter_of(row)
+            book.state.counters[name] = counter_of(row)
 
     def _read_move(self, book: "_Remembered", id_: str) -> None:
         """Reads what is known of a move; of an open hold the counters, too."""
@@ -204,7 +201,7 @@ class Books:
         ).fetchone()
         if row is None:
             return
-        memory = book.state.known[id_] = _memory_of(row)
+        memory = book.state.known[id_] = memory_of(row)
         if memory.hold is not None and memory.hold.state is HoldState.HELD:
             rule.watch(book.state, id_, memory.hold)
             for claim in memory.hold.claims:
@@ -268,7 +265,7 @@ class _Remembered:
         """Counters to be put."""
         counters = self.state.counters
         for name in self._changed_counters & counters.keys():
-            yield _counter_row(self.name, name, counters[name])
+            yield counter_row(self.name, name, counters[name])
 
     def dropped_rows(self) -> Iterator[tuple[Any, ...]]:
         """Counters to be dropped."""
@@ -278,7 +275,7 @@ class _Remembered:
     def move_rows(self) -> Iterator[tuple[Any, ...]]:
         """Moves to be put."""
         for id_ in self._changed_moves:
-            yield _memory_row(self.name, id_, self.state.known[id_])
+            yield memory_row(self.name, id_, self.state.known[id_])
 
     def book_rows(self) -> Iterator[tuple[Any, ...]]:
         """The book itself, if it changed."""
@@ -304,86 +301,3 @@ _PUT_MOVEMENT: Final = "INSERT INTO movement VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, 
 _LEDGERED: Final = (WindowKind.UNTIL, WindowKind.FOREVER)
 
 _AUDIT: Final = audit_sql("json_each(claims)")
-
-
-@lru_cache(maxsize=10_000)
-def _window(kind: str, ms: int) -> Window:
-    return Window(WindowKind(kind), ms)
-
-
-def _counter_of(row: tuple[Any, ...]) -> CounterState:
-    _, _, kind, ms, *numbers, steps = row
-    counter = CounterState(_window(kind, ms), *numbers)
-    if steps is not None:
-        counter.steps = dict(orjson.loads(steps))
-    return counter
-
-
-def _counter_row(book: str, name: str, counter: CounterState) -> tuple[Any, ...]:
-    steps = counter.steps
-    return (
-        book,
-        name,
-        counter.window.kind,
-        counter.window.ms,
-        counter.counted,
-        counter.held,
-        counter.first_at,
-        counter.last_at,
-        counter.ends_at,
-        counter.kept_until,
-        counter.held_until,
-        None if steps is None else orjson.dumps(list(steps.items())).decode(),
-    )
-
-
-def _memory_of(row: tuple[Any, ...]) -> Memory:
-    _, _, kind, content, outcome, known_until, state, *times, resolution, claims = row
-    memory = Memory(Kind(kind), content, outcome_from_json(outcome), known_until)
-    if state is not None:
-        expires_at, keep_ms, resolved_at = times
-        claimed = [_claim_of(*claim) for claim in orjson.loads(claims)]
-        memory.hold = Hold(expires_at, keep_ms, claimed, HoldState(state), resolved_at, resolution)
-    return memory
-
-
-def _claim_of(counter: str, kind: str, ms: int, *numbers: int) -> Claim:
-    return Claim(counter, _window(kind, ms), *numbers)
-
-
-def _memory_row(book: str, id_: str, memory: Memory) -> tuple[Any, ...]:
-    row = (
-        book,
-        id_,
-        memory.kind,
-        memory.content,
-        outcome_to_json(memory.outcome),
-        memory.known_until,
-    )
-    hold = memory.hold
-    if hold is None:
-        return (*row, None, 0, 0, 0, "", "[]")
-    claims = orjson.dumps(_claims(hold.claims)).decode()
-    return (
-        *row,
-        hold.state,
-        hold.expires_at,
-        hold.keep_ms,
-        hold.resolved_at,
-        hold.resolution,
-        claims,
-    )
-
-
-def _claims(claims: Iterable[Claim]) -> list[list[Any]]:
-    return [
-        [
-            claim.counter,
-            claim.window.kind,
-            claim.window.ms,
-            claim.add,
-            claim.cooldown_ms,
-            claim.claimed,
-        ]
-        for claim in claims
-    ]

@@ -1,6 +1,6 @@
-"""Rows of books: what the functions of `versions/` take and give, and the objects of `moves.py`."""
+"""Rows of books in a database, alike in SQLite and PostgreSQL, and the objects of `moves.py`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -12,17 +12,7 @@ from xsp_server.state.moves import Claim, Hold, Memory
 from xsp_server.state.windows import Window, WindowKind
 from xsp_server.state.wire import outcome_from_json, outcome_to_json
 
-COUNTER_COLUMNS = 12
-MOVE_COLUMNS = 12
-MOVEMENT_COLUMNS = 8
-
 Row = tuple[Any, ...]
-
-
-def columns(rows: Iterable[Row], width: int) -> list[Sequence[Any]]:
-    """Rows column by column, also where there are none."""
-    turned: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    return turned or [()] * width
 
 
 def counter_of(row: Sequence[Any]) -> CounterState:
