@@ -10,7 +10,7 @@ import pytest
 from record.traffic import VERSION
 from service.test_notify import failure
 from service.test_vast import INLINE, wrapper
-from state.clock import Clock, Leaving
+from state.clock import Clock, Hanging, Leaving
 from state.play import HOUR
 from xsp.bid.v1 import auction_report_pb2 as pb
 from xsp.bid.v1.auction_options_pb2 import ExplainLevel
@@ -321,35 +321,6 @@ async def test_a_store_that_was_never_read_lets_no_bid_with_a_cid_win(house, req
     assert winners(await here.run(request_)) == [("high", "a")]
 
 
-class Hanging(Leaving):
-    """A store whose changes hang until they are let go."""
-
-    in_process = False
-
-    def __init__(self):
-        super().__init__()
-        self.hangs = False
-        self.go = asyncio.Event()
-        self.came = asyncio.Event()
-        self._at = ""
-
-    def hang_at(self, kind: str) -> asyncio.Event:
-        """Lets moves of this kind hang; set when the first has come."""
-        self._at = kind
-        return self.came
-
-    def let_go(self) -> None:
-        self.hangs, self._at = False, ""
-        self.go.set()
-
-    async def apply(self, book, moves, now_ms):
-        if moves[0].kind == self._at:
-            self.came.set()
-        if self.hangs or moves[0].kind == self._at:
-            await self.go.wait()
-        return await super().apply(book, moves, now_ms)
-
-
 async def test_a_store_that_hangs_costs_no_more_than_its_time_and_keeps_nothing(house, request_):
     store = Hanging()
     here = house(backend=store, seconds=0.02)
@@ -361,7 +332,7 @@ async def test_a_store_that_hangs_costs_no_more_than_its_time_and_keeps_nothing(
     run = await here.run(request_)
     assert winners(run) == [("low", "")]
     assert fate(run, "high") is Word.STATE_UNAVAILABLE
-    store.let_go()
+    await store.let_go()
     await here.state.close()
     assert (await here.money("a")).reserved.micros == 0
 
@@ -377,7 +348,7 @@ async def test_what_is_held_after_all_is_given_back(house, request_):
     run = await here.run(request_)
     assert winners(run) == []
     assert holding.is_set()
-    store.let_go()
+    await store.let_go()
     await here.state.close()
     assert (await here.money("a")).reserved.micros == 0
     assert winners(await here.run(request_)) == [("high", "a")]  # and its one impression is free
@@ -394,7 +365,7 @@ async def test_a_caller_that_goes_leaves_nothing_held(house, request_):
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    store.let_go()
+    await store.let_go()
     await here.state.close()
     assert (await here.money("a")).reserved.micros == 0
 

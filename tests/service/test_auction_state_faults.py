@@ -11,7 +11,6 @@ from service.test_auction_state import (
     BILLING,
     LOSS,
     OPEN,
-    Hanging,
     House,
     banner,
     campaign_of,
@@ -22,7 +21,7 @@ from service.test_auction_state import (
 from service.test_auction_state import live as live  # noqa: PLC0414 - a fixture
 from service.test_auction_state import request_ as request_  # noqa: PLC0414 - a fixture
 from service.test_notify import failure
-from state.clock import Leaving
+from state.clock import Hanging, Leaving
 from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel
 from xsp.bid.v1.auction_report_pb2 import StatePhase
 from xsp.bid.v1.bid_service_pb2 import NotifyRequest
@@ -130,7 +129,7 @@ async def test_a_caller_that_goes_while_a_loser_gives_back_leaves_nothing_held(h
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    store.let_go()
+    await store.let_go()
     await here.state.close()
     assert [(await here.money(each)).reserved.micros for each in ("a", "v")] == [0, 0]
 

@@ -1,5 +1,6 @@
 """A clock that stands until it is told to go on, and a store that can be taken away."""
 
+import asyncio
 from collections.abc import Callable
 
 from state.play import T0
@@ -48,3 +49,43 @@ class Leaving(InMemoryBackend):
         self.calls += 1
         if self.gone():
             raise StoreAway("the store is away", retry_after=1.0)
+
+
+class Hanging(Leaving):
+    """A store whose changes hang until they are let go."""
+
+    in_process = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hangs = False
+        self.go = asyncio.Event()
+        self.came = asyncio.Event()
+        self._at = ""
+        self._under_way = 0
+        self._idle = asyncio.Event()
+
+    def hang_at(self, kind: str) -> asyncio.Event:
+        """Lets moves of this kind hang; set when the first has come."""
+        self._at = kind
+        return self.came
+
+    async def let_go(self) -> None:
+        """Returns when all that hung has been done."""
+        self.hangs, self._at = False, ""
+        self.go.set()
+        await self._idle.wait()
+
+    async def apply(self, book, moves, now_ms):
+        if moves[0].kind == self._at:
+            self.came.set()
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            if self.hangs or moves[0].kind == self._at:
+                await self.go.wait()
+            return await super().apply(book, moves, now_ms)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()

@@ -5,11 +5,11 @@ import random
 
 import pytest
 
-from state.clock import Leaving
+from state.clock import Hanging, Leaving
 from state.settings import World, cap, usd
 from xsp.state.v1.budget_pb2 import FrequencyHold, ReservationOutcome, ReservationSpec
 from xsp.state.v1.frequency_pb2 import CapScope, CapSubject, FrequencyCandidate, Subject
-from xsp_server.state.backend import Kind, StateBackend
+from xsp_server.state.backend import StateBackend
 from xsp_server.state.reservations import Answer
 
 PATIENCE = 30.0
@@ -188,53 +188,31 @@ async def test_what_was_held_before_the_store_left_is_given_back_when_it_is_here
 
 
 async def test_a_call_that_is_cancelled_gives_back():
-    class Slow(Leaving):
-        in_process = False
-        asked = asyncio.Event()
-        go = asyncio.Event()
-
-        async def apply(self, *arguments, **more):
-            self.asked.set()
-            await self.go.wait()
-            return await super().apply(*arguments, **more)
-
-    store = Slow()
-    store.go.set()
+    store = Hanging()
     world = World(backend=store)
     await world.put("c1", total=10, caps=[cap(1)])
-    store.asked.clear()
-    store.go.clear()
+    holding = store.hang_at("hold")
     call = asyncio.create_task(at_once(world, [spec("a")]))
-    await store.asked.wait()
+    await holding.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    store.go.set()
+    await store.let_go()
     await world.reservations.close()
     assert (await world.budget()).reserved == usd(0)
 
 
 async def test_a_call_that_is_cancelled_while_the_refused_give_back_leaves_nothing_held():
-    class SlowToGiveBack(Leaving):
-        in_process = False
-        asked = asyncio.Event()
-        go = asyncio.Event()
-
-        async def apply(self, book, moves, now_ms):
-            if moves[0].kind is Kind.RELEASE:
-                self.asked.set()
-                await self.go.wait()
-            return await super().apply(book, moves, now_ms)
-
-    store = SlowToGiveBack()
+    store = Hanging()
     world = World(backend=store)
     await world.put("c1", total=10, caps=[cap(1)])
+    giving_back = store.hang_at("release")
     call = asyncio.create_task(at_once(world, [spec("held"), spec("capped")]))
-    await store.asked.wait()
+    await giving_back.wait()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    store.go.set()
+    await store.let_go()
     await world.reservations.close()
     assert (await world.budget()).reserved == usd(0)
     [item] = await at_once(world, [spec("b")])
