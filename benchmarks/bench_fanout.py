@@ -24,26 +24,29 @@ IMPS = 1
 CALLERS = 32
 ROUNDS = 8
 CALLS_A_ROUND = 300
-KINDS = {"http": "http", "grpc": "grpc-stream"}
-"""Transports by the name of their floor."""
+KINDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "http bidders": ("http", {"type": "http"}),
+    "gRPC streams": ("grpc", {"type": "grpc-stream"}),
+    "gRPC streams, no gathering": ("grpc", {"type": "grpc-stream", "gather_ms": 0}),
+}
+"""Floor and section of the bidders. The floor of streams sends a message for each ask, and so does
+XSP without gathering; with it, asks that come often share messages."""
 
 
 def run() -> dict[str, Any]:
     """Measures, and gives figures by kind of bidders."""
     return {
-        f"{BIDDERS} {transport} bidders": uvloop.run(_run(kind))
-        for kind, transport in KINDS.items()
+        f"{BIDDERS} {name}": uvloop.run(_run(kind, section))
+        for name, (kind, section) in KINDS.items()
     }
 
 
-async def _run(kind: str) -> dict[str, Any]:
+async def _run(kind: str, section: dict[str, Any]) -> dict[str, Any]:
     request = make_request(IMPS)
     async with AsyncExitStack() as stack:
         http_url, grpc_address = await stack.enter_async_context(far_side(IMPS))
         endpoint = http_url if kind == "http" else grpc_address
-        sections = [
-            {"type": KINDS[kind], "name": f"b{n}", "endpoint": endpoint} for n in range(BIDDERS)
-        ]
+        sections = [section | {"name": f"b{n}", "endpoint": endpoint} for n in range(BIDDERS)]
         xsp = await stack.enter_async_context(exchange(sections))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         data = request.SerializeToString()
@@ -99,11 +102,11 @@ async def _dial(stack: AsyncExitStack, server: Process) -> Any:
 
 def table(figures: dict[str, Any]) -> str:
     """The figures for people."""
-    lines = [f"{'':22} {'XSP':>19} {'bare calls':>19}   CPU"]
+    lines = [f"{'':28} {'XSP':>19} {'bare calls':>19}   CPU"]
     for kind, each in figures.items():
         rate, cpu = each["auctions_a_second"], each["cpu_us"]
         columns = (f"{rate[name]:6}/s {cpu[name]:6} us" for name in ("xsp", "bare"))
-        lines.append(f"{kind:22} {'   '.join(columns)}   x {each['times_cpu_of_bare']:.2f}")
+        lines.append(f"{kind:28} {'   '.join(columns)}   x {each['times_cpu_of_bare']:.2f}")
     return "\n".join(lines)
 
 

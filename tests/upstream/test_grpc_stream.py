@@ -14,6 +14,7 @@ from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp.rpc.v1.status_pb2 import Status
 from xsp_server.openrtb.reply import Outcome
 from xsp_server.upstream import Ask, TransportError, grpc_stream
+from xsp_server.upstream.gathering import Gathering
 from xsp_server.upstream.grpc_stream import GrpcStreamTransport
 
 
@@ -153,6 +154,30 @@ async def test_asks_of_one_tick_share_a_message_and_answers_may_too(bidder):
     assert len({item.id for item in message.items}) == 20
     await stream.answer(*map(answer_to, message.items))
     assert [(await call).id for call in calls] == [f"r{n}" for n in range(20)]
+
+
+async def test_asks_that_come_often_wait_for_each_other_unless_their_time_is_short(bidder):
+    acme, transport = await bidder()
+    transport._gathering = Gathering(transport._wanted.set, 1000.0)  # which no test lasts
+    transport._hurry_below = 1000.0
+    calls = sent(transport, ask("alone"))
+    stream = await acme.streams.get()
+    assert [item.bid_request.id for item in (await stream.message()).items] == ["alone"]
+    for name in ("a", "b"):
+        calls += sent(transport, ask(name), timeout=2000.0)
+        await asyncio.sleep(0)
+    calls += sent(transport, ask("in a hurry"), timeout=10.0)
+    message = await stream.message()
+    assert [item.bid_request.id for item in message.items] == ["a", "b", "in a hurry"]
+    await stream.answer(*map(answer_to, message.items))
+    assert [(await call).id for call in calls[1:]] == ["a", "b", "in a hurry"]
+
+
+@pytest.mark.parametrize("gather_ms", [0.0, 5.0])
+async def test_what_less_than_ten_times_the_wait_is_left_for_waits_not_at_all(gather_ms):
+    transport = to("127.0.0.1:1", gather_ms=gather_ms)
+    assert transport._hurry_below == gather_ms / 100
+    await transport.close()
 
 
 async def test_a_message_does_not_grow_without_end(bidder, monkeypatch):

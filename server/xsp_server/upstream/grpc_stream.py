@@ -21,6 +21,7 @@ from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_server.openrtb.reply import Outcome
 from xsp_server.registry import configurable
+from xsp_server.upstream.gathering import Gathering
 from xsp_server.upstream.grpc import OUTCOMES, ChannelSettings, Dialer, session_metadata
 from xsp_server.upstream.transport import Ask, Transport, TransportError, timed_out
 
@@ -31,6 +32,8 @@ REMEMBERED = 10_000
 """Asks without an answer whose ids are kept, to know a late answer when it comes."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 """Seconds before a stream is opened again, after the first failure and after many."""
+HURRY = 10
+"""Asks with less time than so many times `gather_ms` wait for no others."""
 CLOCK_TICK = 0.001
 """Event loops tell time in ms: what ends within one ends now, else its timer would go off over and
 over until then."""
@@ -46,6 +49,10 @@ class GrpcStreamSettings(ChannelSettings):
 
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Asks that wait for their answers at once; one more fails."""
+    gather_ms: Annotated[float, Field(ge=0, le=50)] = 4.0
+    """How long asks wait for each other at most, to share a message, in ms. Only asks that come
+    faster than one in so long wait, and none that has less than ten times as long for its answer.
+    0: none wait, but those of one turn of the event loop share a message all the same."""
 
 
 class _Flight:
@@ -70,7 +77,8 @@ _Answer: TypeAlias = BidResponse | TransportError
 class GrpcStreamTransport(Transport):
     """Asks over `BidService.StreamBids`.
 
-    Asks of one loop tick share a message. An ask ends at its own deadline, and the stream goes on.
+    Asks of one loop tick share a message; where they come often, so do those of some ms
+    (`gather_ms`). An ask ends at its own deadline, and the stream goes on.
     When a stream breaks, the asks that it carries fail, and another is opened: at once if it had
     answered anything, else after a pause that grows from failure to failure. While it pauses, asks
     fail without waiting.
@@ -115,7 +123,9 @@ class GrpcStreamTransport(Transport):
         self._in_flight: dict[str, _Flight] = {}  # queued or sent
         self._queued: dict[str, _Flight] = {}
         self._unanswered: OrderedDict[str, None] = OrderedDict()
-        self._wanted = asyncio.Event()  # for the writer: something is queued, or we close
+        self._wanted = asyncio.Event()  # for the writer: what is queued is to go, or we close
+        self._gathering = Gathering(self._wanted.set, settings.gather_ms / 1000)
+        self._hurry_below = settings.gather_ms / 1000 * HURRY
         self._closing = False
         self._down: TransportError | None = None
         self._channel: grpc.aio.Channel | None = None
@@ -152,7 +162,7 @@ class GrpcStreamTransport(Transport):
         self._in_flight[flight.id] = self._queued[flight.id] = flight
         if self._keeper is None or self._keeper.done():
             self._keep_stream(loop)
-        self._wanted.set()
+        self._gathering.add(in_a_hurry=timeout < self._hurry_below)
         if flight.deadline < self._wakes_at:
             self._wake_at(flight.deadline, loop)
         return flight
@@ -169,6 +179,7 @@ class GrpcStreamTransport(Transport):
             await self._channel.close()
         if self._keeper is not None:
             await asyncio.wait((self._keeper,))
+        self._gathering.taken()
         if self._timer is not None:
             self._timer.cancel()
         for flight in list(self._in_flight.values()):  # which nobody will send any more
@@ -235,11 +246,13 @@ class GrpcStreamTransport(Transport):
 
     async def _write(self, stream: _Stream) -> None:
         try:
+            if self._queued:  # which the stream before this one left
+                self._wanted.set()
             while not self._closing:
-                while self._queued:  # first what the stream before this one left
-                    await stream.write(self._message())
                 await self._wanted.wait()
                 self._wanted.clear()
+                if self._queued:
+                    await stream.write(self._message())
             await stream.done_writing()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             pass  # the stream is over, and the reader knows why
@@ -255,6 +268,9 @@ class GrpcStreamTransport(Transport):
             length = sum(map(len, flight.item)) + len(timeout)
             parts += (_ITEMS, _varint(length), *flight.item, timeout)
             size += length
+        self._gathering.taken()
+        if self._queued:  # which goes next
+            self._wanted.set()
         return b"".join(parts)
 
     def _take(self, data: bytes) -> None:
