@@ -49,7 +49,7 @@ class GrpcStreamSettings(ChannelSettings):
 
     max_in_flight: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Asks that wait for their answers at once; one more fails."""
-    gather_ms: Annotated[float, Field(ge=0, le=50)] = 4.0
+    gather_ms: Annotated[float, Field(ge=0, le=50)] = 5.0
     """How long asks wait for each other at most, to share a message, in ms. Only asks that come
     faster than one in so long wait, and none that has less than ten times as long for its answer.
     0: none wait, but those of one turn of the event loop share a message all the same."""
