@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from service.test_auction_state import House, banner, usd, winners
+from service.test_auction_state import banner, usd, winners
+from service.test_auction_state import house as house  # noqa: PLC0414 - a fixture
 from service.test_auction_state import request_ as request_  # noqa: PLC0414 - a fixture
 from state.clock import Leaving
 from xsp.session.v1.session_context_pb2 import SessionContext
@@ -30,19 +31,6 @@ class Slow(Leaving):
     async def campaigns_version(self):
         await asyncio.sleep(0)
         return await super().campaigns_version()
-
-
-@pytest.fixture
-async def house(tmp_path):
-    houses = []
-
-    def build(**more):
-        houses.append(House(tmp_path, **more))
-        return houses[-1]
-
-    yield build
-    for each in houses:
-        await each.close()
 
 
 @pytest.fixture

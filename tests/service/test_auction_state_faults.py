@@ -11,13 +11,13 @@ from service.test_auction_state import (
     BILLING,
     LOSS,
     OPEN,
-    House,
     banner,
     campaign_of,
     fate,
     usd,
     winners,
 )
+from service.test_auction_state import house as house  # noqa: PLC0414 - a fixture
 from service.test_auction_state import live as live  # noqa: PLC0414 - a fixture
 from service.test_auction_state import request_ as request_  # noqa: PLC0414 - a fixture
 from service.test_notify import failure
@@ -41,19 +41,6 @@ from xsp_server.service.report import report
 from xsp_server.service.session import open_session
 from xsp_server.state.accounts import Accounts
 from xsp_server.upstream.notices import NoticeSettings
-
-
-@pytest.fixture
-async def house(tmp_path):
-    houses = []
-
-    def build(**more):
-        houses.append(House(tmp_path, **more))
-        return houses[-1]
-
-    yield build
-    for each in houses:
-        await each.close()
 
 
 def later(seconds=5.0):
