@@ -4,7 +4,12 @@ import pytest
 
 from xsp.bid.v1.bid_service_pb2 import NotifyRequest, NotifyResponse
 from xsp_server.service import request_ids
-from xsp_server.service.request_ids import Answers, RequestIdInvalid, RequestIdReused
+from xsp_server.service.request_ids import (
+    Answers,
+    RequestIdInvalid,
+    RequestIdReused,
+    content_of,
+)
 
 
 class Clock:
@@ -45,19 +50,19 @@ def test_anything_else_is_none(request_id, got):
 def test_a_call_that_did_not_come_before_has_no_answer():
     known = answers()
     assert known.find("r", request()) is None
-    known.add("r", request(), ANSWER)
+    known.add("r", content_of(request()), ANSWER)
     assert known.find("s", request("s")) is None
 
 
 def test_the_same_call_gets_the_same_answer():
     known = answers()
-    known.add("r", request(), ANSWER)
+    known.add("r", content_of(request()), ANSWER)
     assert known.find("r", request()) == ANSWER
 
 
 def reused(first: NotifyRequest, new: NotifyRequest) -> RequestIdReused:
     known = answers()
-    known.add("r", first, ANSWER)
+    known.add("r", content_of(first), ANSWER)
     with pytest.raises(RequestIdReused) as caught:
         known.find("r", new)
     return caught.value
@@ -97,7 +102,7 @@ def test_lists_of_numbers_are_compared_too():
     first = NotifyRequest(session={"consent": {"gpp_sid": [1, 2, 3]}})
     new = NotifyRequest(session={"consent": {"gpp_sid": [1, 4, 3]}})
     known = Answers(NotifyResponse, 60, Clock(), personal=())
-    known.add("r", first, ANSWER)
+    known.add("r", content_of(first), ANSWER)
     with pytest.raises(RequestIdReused) as caught:
         known.find("r", new)
     assert caught.value.metadata == {"session.consent.gpp_sid[1]": "first '2', now '4'"}
@@ -119,7 +124,7 @@ def test_what_differs_is_told_up_to_a_bound():
 
 def test_an_answer_is_forgotten_after_its_time():
     known = answers(seconds=60)
-    known.add("r", request(), ANSWER)
+    known.add("r", content_of(request()), ANSWER)
     known._clock.now = 59.9
     assert known.find("r", request()) == ANSWER
     known._clock.now = 60.0
@@ -131,7 +136,7 @@ def test_answers_are_bounded_by_their_bytes(monkeypatch):
     monkeypatch.setattr(request_ids, "MAX_BYTES", 1000)
     known = answers()
     for number in range(100):
-        known.add(str(number), request(str(number), bid={"bid_id": "x" * 100}), ANSWER)
+        known.add(str(number), content_of(request(str(number), bid={"bid_id": "x" * 100})), ANSWER)
     assert known._bytes <= 1000
     assert known.find("99", request("99", bid={"bid_id": "x" * 100})) == ANSWER
     assert known.find("0", request("0")) is None
@@ -142,5 +147,5 @@ def test_a_call_that_is_remembered_twice_counts_once(monkeypatch):
     size = len(request().SerializeToString()) + len(ANSWER.SerializeToString())
     monkeypatch.setattr(request_ids, "MAX_BYTES", size)
     for _ in range(3):  # as it was made three times at once
-        known.add("r", request(), ANSWER)
+        known.add("r", content_of(request()), ANSWER)
     assert known.find("r", request()) == ANSWER

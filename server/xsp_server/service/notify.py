@@ -56,7 +56,7 @@ from xsp_server.service.bid_ledger import (
     win_gets_markup,
 )
 from xsp_server.service.held import Held
-from xsp_server.service.request_ids import Answers, check_request_id
+from xsp_server.service.request_ids import Answers, check_request_id, content_of
 from xsp_server.service.status import Context, to_status
 from xsp_server.state.reservations import Item
 from xsp_server.upstream.guard import AddressRefused, parse
@@ -195,7 +195,7 @@ class Notices:
             taken = await self._take_all(request.notices, headers)
             answer = NotifyResponse(results=taken)
             if not any(each.status.code in _PASSING for each in taken):
-                self._answers.add(request.request_id, request, answer)
+                self._answers.add(request.request_id, content_of(request), answer)
         return answer
 
     async def _take_all(

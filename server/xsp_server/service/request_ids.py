@@ -43,6 +43,11 @@ def check_request_id(request_id: str) -> None:
 _REQUEST_ID = re.compile("[\x20-\x7e]{1,128}")
 
 
+def content_of(request: Message) -> bytes:
+    """All that a request says: equal bytes for equal content."""
+    return request.SerializeToString(deterministic=True)
+
+
 class Answers(Generic[Answer]):
     """The answers of one method to the calls of a while."""
 
@@ -81,7 +86,7 @@ class Answers(Generic[Answer]):
         if known is None:
             return None
         _, content, answer = known
-        if content == request.SerializeToString(deterministic=True):
+        if content == content_of(request):
             return self._answer.FromString(answer)
         first = type(request).FromString(content)
         different = dict(islice(self._differences("", first, request), MAX_DIFFERENCES))
@@ -91,9 +96,8 @@ class Answers(Generic[Answer]):
             **different,
         )
 
-    def add(self, request_id: str, request: Message, answer: Answer) -> None:
-        """Remembers a call that `find` did not know."""
-        content = request.SerializeToString(deterministic=True)
+    def add(self, request_id: str, content: bytes, answer: Answer) -> None:
+        """Remembers a call that `find` did not know, by the `content_of` its request."""
         known = (self._clock() + self._seconds, content, answer.SerializeToString())
         if request_id in self._calls:  # of the same call, made twice at once
             self._bytes -= _size(self._calls.pop(request_id))

@@ -14,7 +14,7 @@ from xsp.state.v1.campaign_key_pb2 import CampaignKey
 from xsp.state.v1.frequency_pb2 import FrequencyResult
 from xsp.state.v1.guarantee_pb2 import DecisionBasis, DecisionSource
 from xsp_server.errors import MissingField, XspError
-from xsp_server.service.request_ids import Answers, check_request_id
+from xsp_server.service.request_ids import Answers, check_request_id, content_of
 from xsp_server.service.status import Context, to_status
 from xsp_server.state.accounts import Accounts
 from xsp_server.state.backend import StoreAway
@@ -149,14 +149,15 @@ class StateServicer:
         self, request: pb.CheckAndIncrementFrequencyRequest, _context: Context
     ) -> pb.CheckAndIncrementFrequencyResponse:
         """Counts what the caps allow; errors are those of `Caps.check_and_increment`."""
+        content = content_of(request)
 
         async def count() -> pb.CheckAndIncrementFrequencyResponse:
-            items, replayed = await self.caps.check_and_increment(request)
+            items, replayed = await self.caps.check_and_increment(request, content)
             return pb.CheckAndIncrementFrequencyResponse(
                 results=[_frequency(each) for each in items], replayed=replayed
             )
 
-        return await self._once(request, pb.CheckAndIncrementFrequencyResponse, count)
+        return await self._once(request, pb.CheckAndIncrementFrequencyResponse, count, content)
 
     async def RecordFrequency(  # noqa: N802
         self, request: pb.RecordFrequencyRequest, _context: Context
@@ -305,11 +306,13 @@ class StateServicer:
         | pb.ReleaseReservationRequest,
         answer: type[Answer],
         act: Callable[[], Awaitable[Answer]],
+        content: bytes | None = None,
     ) -> Answer:
         """Answers a call that changes something; the same call again gets the same answer.
 
         This process remembers answers whole. The store knows the moves of a call by ids of their
-        own, so a repetition that reaches another process changes nothing either.
+        own, so a repetition that reaches another process changes nothing either. `content` is that
+        of the request, for who has it already.
         """
         check_request_id(request.request_id)
         answers = self._answers.get(answer)
@@ -319,8 +322,9 @@ class StateServicer:
         if isinstance(known, answer):
             return _replayed(known)
         response = await act()
-        if not _is_away(response):
-            answers.add(request.request_id, request, response)
+        if self._backend.in_process or not _is_away(response):
+            known_as = content_of(request) if content is None else content
+            answers.add(request.request_id, known_as, response)
         for watcher in self._watchers:
             watcher.set()
         return response

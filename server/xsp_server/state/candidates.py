@@ -1,7 +1,6 @@
 """Candidates: which caps hold for what might be shown, and which counters these count in."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 from xsp.state.v1.frequency_pb2 import (
@@ -19,6 +18,7 @@ from xsp_server.state.cap_rules import CapRule
 from xsp_server.state.faults import InvalidField
 from xsp_server.state.messages import moment
 from xsp_server.state.windows import NEVER, Window
+from xsp_server.values import value
 
 # Values of enums by names of the module: reading one from its enum costs ten times as much.
 _USER: Final = CapSubject.CAP_SUBJECT_USER
@@ -41,6 +41,12 @@ Names = Mapping["CapSubject.ValueType", str]
 """Names of the books of a subject, user before household."""
 
 _LONGEST_ID: Final = NAME_MAX - 16
+
+REMEMBERED: Final = 50_000
+"""Caps of candidates that are remembered as they were read; candidates count as one more."""
+
+REMEMBERED_BYTES: Final = 8192
+"""Longest candidate that is remembered."""
 
 
 def user_book(user_id: str) -> Book:
@@ -84,7 +90,7 @@ def names_of(subject: Subject) -> Names:
     return {kind: book.name for kind, _, book in books_of(subject)}
 
 
-@dataclass(slots=True)
+@value
 class Asked:
     """One cap for one subject.
 
@@ -94,81 +100,118 @@ class Asked:
         scope_value: what it counts.
         subject: user or household.
         missing: why it can't be counted, if it denies; unspecified also where it is let pass.
-        counts: whether it can be counted.
-        counter: name of its counter, where it is counted.
+        counter: name of its counter. Empty: it can't be counted.
         window: of the counter.
-        numbers: of the counter, once the store has told them.
-        at: when it told them.
     """
 
     rule: CapRule
     campaign_id: str
     scope_value: str
     subject: "CapSubject.ValueType"
-    missing: "CapDenial.ValueType" = _ALLOWED
-    counts: bool = True
-    counter: str = ""
-    window: Window | None = None
-    numbers: Numbers | None = None
-    at: int = 0
+    missing: "CapDenial.ValueType"
+    counter: str
+    window: Window | None
 
 
-@dataclass(slots=True)
+@value
+class Form:
+    """What a candidate asks, whoever the subject is and whatever the candidate is called.
+
+    Attributes:
+        impressions: what it stands for.
+        asked: its caps in order, each once a subject.
+        counted: those that can be counted, user before household.
+        entries: what these count, caps that share a counter as one entry, the strictest.
+        is_missing: whether a cap denies since it can't be counted.
+    """
+
+    impressions: int
+    asked: tuple[Asked, ...]
+    counted: "Mapping[CapSubject.ValueType, Sequence[Asked]]"
+    entries: "Mapping[CapSubject.ValueType, tuple[Entry, ...]]"
+    is_missing: bool
+
+
 class Candidate:
-    """One candidate with all that its caps ask.
+    """One candidate with all that its caps ask, and with what the store told of them.
 
     Attributes:
         id: its name.
-        impressions: what it stands for.
-        asked: its caps in order, each once a subject.
+        form: what it asks.
         books: books with counters of its caps, in the fixed order: user, household.
     """
 
-    id: str
-    impressions: int
-    asked: list[Asked]
-    books: dict[str, list[Asked]] = field(default_factory=dict)
+    __slots__ = ("_outcomes", "books", "form", "id")
+
+    def __init__(self, id_: str, form: Form, names: Names) -> None:
+        """Takes what it asks, and the names of the subject's books."""
+        self.id = id_
+        self.form = form
+        self.books = {names[kind]: kind for kind in form.counted}
+        self._outcomes: dict[CapSubject.ValueType, Outcome] = {}
+
+    @property
+    def impressions(self) -> int:
+        """What it stands for."""
+        return self.form.impressions
+
+    @property
+    def asked(self) -> tuple[Asked, ...]:
+        """Its caps in order, each once a subject."""
+        return self.form.asked
 
     @property
     def is_missing(self) -> bool:
         """Whether a cap denies since it can't be counted."""
-        return any(each.missing for each in self.asked)
+        return self.form.is_missing
 
     @property
     def is_allowed(self) -> bool:
         """Whether no cap denies, by what the store told."""
-        add = self.impressions
-        return not any(_denial_of(each, add) for each in self.asked)
+        if self.form.is_missing:
+            return False
+        for outcome in self._outcomes.values():
+            for numbers in outcome.numbers:
+                if numbers.why:
+                    return self._is_allowed()
+        return True  # nearly all
 
-    def entries(self, book: str, *, add: int | None = None, forced: bool = False) -> list[Entry]:
-        """What it counts in a book: caps that share a counter as one entry, the strictest."""
-        most = self.impressions if add is None else add
-        made: dict[str, Entry] = {}
-        for each in self.books[book]:
-            assert each.window is not None  # noqa: S101 - who is in a book has a counter
-            rule, old = each.rule, made.get(each.counter)
-            limit, cooldown = rule.limit, rule.cooldown_ms
-            if old is not None:
-                limits = [told for told in (limit, old.limit) if told is not None]
-                limit = min(limits, default=None)
-                cooldown = max(cooldown, old.cooldown_ms)
-            made[each.counter] = Entry(
-                each.counter, each.window, most, limit, None, cooldown, forced
-            )
-        return list(made.values())
+    def _is_allowed(self) -> bool:
+        """The same, where a store refuses: of caps that share a counter not each may."""
+        add = self.form.impressions
+        return not any(_denial_of(each, *standing, add) for each, standing in self._standings())
+
+    def entries(self, book: str, *, forced: bool = False) -> tuple[Entry, ...]:
+        """What it counts in a book."""
+        kind = self.books[book]
+        if forced:
+            return _entries(self.form.counted[kind], self.form.impressions, forced=True)
+        return self.form.entries[kind]
 
     def take(self, book: str, outcome: Outcome) -> None:
         """Takes what the store told of the entries of a book."""
-        asked = self.books[book]
-        if len(asked) == 1 == len(outcome.numbers):
-            [asked[0].numbers], asked[0].at = outcome.numbers, outcome.at
-            return
-        counters = dict.fromkeys([each.counter for each in asked])
-        # A first answer may be of caps that have changed since: what has no number has none.
-        told = dict(zip(counters, outcome.numbers, strict=False))
-        for each in asked:
-            each.numbers = told.get(each.counter)
-            each.at = outcome.at
+        self._outcomes[self.books[book]] = outcome
+
+    def statuses(self, *, after: bool = False) -> list[CapStatus]:
+        """Its caps as they stand.
+
+        Args:
+            after: False: its impressions were refused, or only judged. True: they are counted, so
+                a denial speaks of the next one (`RecordFrequency`).
+        """
+        add = 1 if after else self.form.impressions
+        return [_status_of(each, *standing, add) for each, standing in self._standings()]
+
+    def _standings(self) -> Iterator[tuple[Asked, tuple[Numbers | None, int]]]:
+        """Each cap with its numbers and when the store told them; None: it told none."""
+        told: dict[CapSubject.ValueType, dict[str, Numbers]] = {}
+        for kind, outcome in self._outcomes.items():
+            counters = [entry.counter for entry in self.form.entries[kind]]
+            # A first answer may be of caps that have changed since: what has no number has none.
+            told[kind] = dict(zip(counters, outcome.numbers, strict=False))
+        for each in self.form.asked:
+            numbers = told.get(each.subject, {}).get(each.counter)
+            yield each, (numbers, self._outcomes[each.subject].at if numbers else 0)
 
 
 def candidate_of(  # noqa: PLR0913 - all of them are facts of one request
@@ -196,47 +239,109 @@ def candidate_of(  # noqa: PLR0913 - all of them are facts of one request
         InvalidRequest: a cap, or the number of impressions, can't be.
         CampaignNotFound: there is no such campaign.
     """
-    impressions = told.impressions if told.HasField("impressions") else 1
-    if not 1 <= impressions <= AMOUNT_MAX:
-        raise InvalidField(f"{path}.impressions", f"expected 1 or more, got {impressions}")
-    own = caps_of(f"{path}.caps", told.caps)
+    names = names_of(subject) if names is None else names
     kind = told.WhichOneof("campaign")
     if kind is not None:
         settings = campaigns.of(
             told.campaign_id if kind == "campaign_id" else None,
             told.campaign_key if kind == "campaign_key" else None,
         )
+    if settings is not None:
+        form = _form(told, subject, campaigns.lineage(settings), settings, now_ms, path)
+        return Candidate(told.candidate_id, form, names)
+    key = _content(told), bool(subject.user_id), bool(subject.household_id)
+    remembered = _remembered.get(key)
+    if remembered is None:
+        remembered = _form(told, subject, (), None, now_ms, path)
+        _remember(key, remembered)
+    return Candidate(told.candidate_id, remembered, names)
+
+
+_Key = tuple[bytes, bool, bool]
+"""All that a candidate tells but its name, and which of user and household are known."""
+
+_remembered: Final[dict[_Key, Form]] = {}
+"""Candidates of no campaign as they were read: callers send the same ones again and again."""
+
+_room: int = REMEMBERED
+
+
+def _content(told: FrequencyCandidate) -> bytes:
+    """All that a candidate tells, without its name where that comes first."""
+    content, id_ = told.SerializeToString(), told.candidate_id.encode()
+    start = b"\n%c%b" % (len(id_), id_) if len(id_) < 128 else b""
+    return content.removeprefix(start)
+
+
+def _remember(key: _Key, form: Form) -> None:
+    """Keeps what holds at all times and for all sessions."""
+    global _room  # noqa: PLW0603 - of a memory that the process has once
+    if len(key[0]) > REMEMBERED_BYTES or any(each.rule.window.varies for each in form.asked):
+        return
+    _room -= 1 + len(form.asked)
+    if _room < 0:
+        _remembered.clear()
+        _room = REMEMBERED
+    _remembered[key] = form
+
+
+def _form(  # noqa: PLR0913, PLR0917 - as `candidate_of`
+    told: FrequencyCandidate,
+    subject: Subject,
+    lineage: Sequence[Settings],
+    settings: Settings | None,
+    now_ms: int,
+    path: str,
+) -> Form:
+    """What a candidate asks, of a campaign with its parents or of none."""
+    impressions = told.impressions if told.HasField("impressions") else 1
+    if not 1 <= impressions <= AMOUNT_MAX:
+        raise InvalidField(f"{path}.impressions", f"expected 1 or more, got {impressions}")
+    own = caps_of(f"{path}.caps", told.caps)
     asked: list[Asked] = []
-    lineage = () if settings is None else campaigns.lineage(settings)
     for level in lineage:
         for rule in level.caps:
-            asked += _asked(rule, level.id, _value(rule, level.id, told, settings), subject)
+            value_ = _value(rule, level.id, told, settings)
+            asked += _asked(rule, level.id, value_, subject, now_ms)
     campaign_id = "" if settings is None else settings.id
     for rule in own:
-        asked += _asked(rule, "", _value(rule, campaign_id, told, settings), subject)
-    candidate = Candidate(told.candidate_id, impressions, asked)
-    names = names_of(subject) if names is None else names
+        asked += _asked(rule, "", _value(rule, campaign_id, told, settings), subject, now_ms)
+    counted: dict[CapSubject.ValueType, list[Asked]] = {}
+    for kind in (_USER, _HOUSEHOLD):
+        here = [each for each in asked if each.counter and each.subject == kind]
+        if here:
+            counted[kind] = here
+    return Form(
+        impressions=impressions,
+        asked=tuple(asked),
+        counted=counted,
+        entries={kind: _entries(here, impressions) for kind, here in counted.items()},
+        is_missing=any(each.missing for each in asked),
+    )
+
+
+def _entries(
+    asked: Sequence[Asked], impressions: int, *, forced: bool = False
+) -> tuple[Entry, ...]:
+    """What caps of one book count: those that share a counter as one entry, the strictest."""
+    made: dict[str, Entry] = {}
     for each in asked:
-        if each.counts:
-            each.counter, each.window = each.rule.counter(
-                each.scope_value, subject.session_id, now_ms
-            )
-            candidate.books.setdefault(names[each.subject], []).append(each)
-    if len(candidate.books) > 1:
-        candidate.books = {name: candidate.books[name] for name in names.values()}
-    return candidate
+        assert each.window is not None  # noqa: S101 - who is in a book has a counter
+        rule, old = each.rule, made.get(each.counter)
+        limit, cooldown = rule.limit, rule.cooldown_ms
+        if old is not None:
+            limits = [told for told in (limit, old.limit) if told is not None]
+            limit = min(limits, default=None)
+            cooldown = max(cooldown, old.cooldown_ms)
+        made[each.counter] = Entry(
+            each.counter, each.window, impressions, limit, None, cooldown, forced
+        )
+    return tuple(made.values())
 
 
-def status_of(each: Asked, impressions: int, *, after: bool) -> CapStatus:
-    """One cap as it stands.
-
-    Args:
-        each: the cap.
-        impressions: that were asked for.
-        after: False: they were refused, or only judged. True: they are counted, so a denial
-            speaks of the next one (`RecordFrequency`).
-    """
-    rule, numbers = each.rule, each.numbers
+def _status_of(each: Asked, numbers: Numbers | None, at: int, add: int) -> CapStatus:
+    """One cap as it stands: its numbers, told at `at`, and whether `add` more are denied."""
+    rule = each.rule
     told = CapStatus(
         cap_id=rule.id,
         campaign_id=each.campaign_id,
@@ -251,7 +356,7 @@ def status_of(each: Asked, impressions: int, *, after: bool) -> CapStatus:
     told.count = numbers.counted + numbers.held
     told.reserved = numbers.held
     told.max_overcount = numbers.overcount
-    told.denial = _denial_of(each, 1 if after else impressions)
+    told.denial = _denial_of(each, numbers, at, add)
     if told.denial:
         frees_at = moment(_frees_at(rule, numbers, told.denial))
         if frees_at is not None:
@@ -286,22 +391,25 @@ def _freed(told: CapStatus) -> float:
     return told.frees_at.seconds * 1000 + told.frees_at.nanos // 1_000_000
 
 
-def _asked(rule: CapRule, owner: str, scope_value: str | None, subject: Subject) -> list[Asked]:
+def _asked(
+    rule: CapRule, owner: str, scope_value: str | None, subject: Subject, now_ms: int
+) -> list[Asked]:
     """A cap for each of its subjects, with what is missing."""
     asked = []
     for kind in rule.subjects:
         known = subject.user_id if kind == _USER else subject.household_id
         if rule.window.is_session and not subject.session_id:
             known = ""
-        missing = _ALLOWED
+        missing, counter, window = _ALLOWED, "", None
         if not known:
             missing = _NO_SUBJECT
         elif scope_value is None:
             missing = _NO_SCOPE
-        counts = not missing
+        else:
+            counter, window = rule.counter(scope_value, subject.session_id, now_ms)
         if rule.allows_missing:
             missing = _ALLOWED
-        asked.append(Asked(rule, owner, scope_value or "", kind, missing, counts))
+        asked.append(Asked(rule, owner, scope_value or "", kind, missing, counter, window))
     return asked
 
 
@@ -328,9 +436,9 @@ def _value(
     return f"{told.bidder or key.bidder}/{seat}" if seat else None
 
 
-def _denial_of(each: Asked, add: int) -> "CapDenial.ValueType":
+def _denial_of(each: Asked, numbers: Numbers | None, at: int, add: int) -> "CapDenial.ValueType":
     """Why a cap denies; caps that share a counter are told apart by their own limits."""
-    numbers, rule = each.numbers, each.rule
+    rule = each.rule
     if numbers is None:
         return each.missing
     why = numbers.why
@@ -339,7 +447,7 @@ def _denial_of(each: Asked, add: int) -> "CapDenial.ValueType":
     total = numbers.counted + numbers.held + add
     if why & _BY_OVERFLOW or (why & _BY_LIMIT and rule.limit is not None and total > rule.limit):
         return _LIMIT
-    rests = numbers.held or (numbers.last_at and each.at < numbers.last_at + rule.cooldown_ms)
+    rests = numbers.held or (numbers.last_at and at < numbers.last_at + rule.cooldown_ms)
     if why & _BY_COOLDOWN and rule.cooldown_ms and rests:
         return _COOLDOWN
     return _ALLOWED

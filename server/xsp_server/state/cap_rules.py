@@ -75,6 +75,11 @@ class WindowRule:
         """Whether it is that of a session."""
         return self.unit == _SESSION
 
+    @property
+    def varies(self) -> bool:
+        """Whether its counters are others at another time, or in another session."""
+        return self.fixed is None or self.is_session
+
     def at(self, now_ms: int) -> tuple[windows.Window, int]:
         """The store's window, and its start where the name of the counter has it, else 0."""
         if self.fixed is not None:

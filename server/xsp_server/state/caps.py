@@ -48,7 +48,6 @@ from xsp_server.state.candidates import (
     denied_by,
     names_of,
     one_each,
-    status_of,
 )
 from xsp_server.state.cap_rules import CounterName, counter_name, duration
 from xsp_server.state.faults import (
@@ -74,6 +73,9 @@ MAX_CANDIDATES: Final = 1000
 STEP_MS: Final = 10_000
 """How long an impression may be under way between two books."""
 
+_SHORT: Final = 36
+"""Longest id of a candidate that stands in the ids of its moves as it is: that of a UUID."""
+
 _Counting = pb.CheckAndIncrementFrequencyRequest | pb.RecordFrequencyRequest
 
 
@@ -88,12 +90,12 @@ class _Call:
 
     __slots__ = ("content", "prefix", "request_id")
 
-    def __init__(self, request: _Counting) -> None:
+    def __init__(self, request: _Counting, content: bytes | None = None) -> None:
         self.request_id = request.request_id
         self.prefix = self.content = ""
         if self.request_id:
             self.prefix = f"{type(request).__name__[:5]}/{self.request_id}/"
-            self.content = digest(request.SerializeToString(deterministic=True))
+            self.content = digest(content or request.SerializeToString(deterministic=True))
 
 
 Item = FrequencyResult | tuple[str, XspError]
@@ -148,9 +150,13 @@ class Caps:
         )
 
     async def check_and_increment(
-        self, request: pb.CheckAndIncrementFrequencyRequest
+        self, request: pb.CheckAndIncrementFrequencyRequest, content: bytes | None = None
     ) -> tuple[list[Item], bool]:
         """Counts one impression of each candidate that the caps allow.
+
+        Args:
+            request: as it came.
+            content: the same as bytes, deterministic, for who has them. None: made here.
 
         Returns:
             One for each candidate, in their order; and whether all is a repetition.
@@ -165,7 +171,7 @@ class Caps:
         counted: list[bool] = []
         if failure is None:
             try:
-                counted = await self._count(_Call(request), candidates)
+                counted = await self._count(_Call(request, content), candidates)
                 if request.include_caps:
                     await self.look([each for each in candidates if each.is_missing])
             except StoreAway as away_now:
@@ -262,7 +268,7 @@ class Caps:
         if candidate.is_allowed and not include_caps:
             basis = stored(self._backend, wrote=wrote and bool(candidate.books))
             return FrequencyResult(candidate_id=candidate.id, allowed=True, basis=basis)
-        told = [status_of(each, candidate.impressions, after=False) for each in candidate.asked]
+        told = candidate.statuses()
         denier = denied_by(told)
         return FrequencyResult(
             candidate_id=candidate.id,
@@ -274,7 +280,7 @@ class Caps:
 
     def while_away(self, candidate: Candidate, failure: StoreAway) -> FrequencyResult:
         """What the policies decide of a candidate."""
-        told = [status_of(each, candidate.impressions, after=False) for each in candidate.asked]
+        told = candidate.statuses()
         for each, cap in zip(candidate.asked, told, strict=True):
             cap.ClearField("count")
             open_ = is_open(each.rule.fail_policy, self._fail_policy)
@@ -293,7 +299,7 @@ class Caps:
     def _recorded(
         self, candidate: Candidate, include_caps: bool, *, wrote: bool
     ) -> FrequencyResult:
-        told = [status_of(each, candidate.impressions, after=True) for each in candidate.asked]
+        told = candidate.statuses(after=True)
         denier = denied_by(told)
         shown = one_each([each for each in told if include_caps or each.denial])
         return FrequencyResult(
@@ -359,7 +365,7 @@ class Caps:
             for book in _books(candidates)
         }
         moves = {
-            book: [Move(Kind.CHECK, tuple(each.entries(book.name))) for each in those]
+            book: [Move(Kind.CHECK, each.entries(book.name)) for each in those]
             for book, those in here.items()
         }
         outcomes = await apply_all(self._backend, moves, self._clock())
@@ -396,8 +402,7 @@ class Caps:
         """Counts candidates in one book; of each, whether it is a replay."""
         here = [each for each in candidates if book in each.books]
         moves = [
-            self._move(call, each, Kind.COUNT, tuple(each.entries(book, forced=forced)))
-            for each in here
+            self._move(call, each, Kind.COUNT, each.entries(book, forced=forced)) for each in here
         ]
         outcomes = await self._backend.apply(Book(book), moves, self._clock())
         for each, outcome in zip(here, outcomes, strict=True):
@@ -416,13 +421,13 @@ class Caps:
             raise MissingField("request_id", "an id, since caps of user and household are asked")
         first, second = candidate.books
         now_ms = self._clock()
-        entries = tuple(candidate.entries(first))
+        entries = candidate.entries(first)
         hold = self._move(call, candidate, Kind.HOLD, entries, expires_at=now_ms + STEP_MS)
         held = await self._do(call, candidate, first, hold)
         if held.status is Status.REFUSED:
             candidate.take(second, await self._judge(candidate, second))
             return held.replayed
-        count = self._move(call, candidate, Kind.COUNT, tuple(candidate.entries(second)))
+        count = self._move(call, candidate, Kind.COUNT, candidate.entries(second))
         counted = await self._do(call, candidate, second, count)
         if counted.status is Status.REFUSED:
             back = Move(Kind.RELEASE, of=hold.id)
@@ -445,7 +450,7 @@ class Caps:
 
     async def _judge(self, candidate: Candidate, book: str) -> Outcome:
         """How the other book of a refused candidate stands."""
-        move = Move(Kind.CHECK, tuple(candidate.entries(book)))
+        move = Move(Kind.CHECK, candidate.entries(book))
         [outcome] = await self._backend.apply(Book(book), [move], self._clock())
         return outcome
 
@@ -460,10 +465,12 @@ class Caps:
         """A move that the same candidate of the same request repeats."""
         if not call.request_id:
             return Move(kind, entries)
+        name = candidate.id
+        name = f"={name}" if len(name) <= _SHORT and name.isascii() else digest(name)
         return Move(
             kind,
             entries,
-            id=f"{call.prefix}{digest(candidate.id)}",
+            id=call.prefix + name,
             content=call.content,
             keep_ms=self._keep_ms,
             expires_at=expires_at,

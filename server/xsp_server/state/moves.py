@@ -294,6 +294,8 @@ class _Step:
 
     def count_all(self, move: Move, entries: Sequence[Entry], status: Status) -> Outcome:
         """Counts all entries or none."""
+        if len(entries) == 1:
+            return self.count_one(move, entries[0], status)
         book, now_ms, journal = self.book, self.now_ms, self.journal
         asked = self.look(entries)
         for entry, counter, counted in asked:
@@ -311,6 +313,28 @@ class _Step:
                     journal.counter(entry.counter, counter, (move.kind, move.id), added, 0)
             told.append(self.one_more(entry, counter) if entry.forced else numbers(counter, now_ms))
         return Outcome(status, now_ms, book.sequence, tuple(told))
+
+    def count_one(self, move: Move, entry: Entry, status: Status) -> Outcome:
+        """As `count_all`, of one entry: the busiest way through the house, in half of the time."""
+        book, now_ms, journal = self.book, self.now_ms, self.journal
+        counter = book.counters.get(entry.counter)
+        if counter is not None and counter.steps is None and now_ms < counter.ends_at:
+            counted = counter.counted
+        else:
+            [(_, counter, counted)] = self.look((entry,))
+        if refusal(counter, counted, entry, now_ms):
+            return self.refusal_of([(entry, counter, counted)])
+        sequence, least = book.sequence + 1, now_ms * 1000  # as `change` does
+        book.sequence = sequence = sequence if sequence > least else least  # noqa: FURB136
+        if entry.add:
+            before = counter.counted
+            count(counter, counted, entry.add, entry.cooldown_ms, now_ms)
+            book.counters[entry.counter] = counter
+            if journal:
+                added = counter.counted - before
+                journal.counter(entry.counter, counter, (move.kind, move.id), added, 0)
+        told = self.one_more(entry, counter) if entry.forced else numbers(counter, now_ms)
+        return Outcome(status, now_ms, sequence, (told,))
 
     def settle(self, move: Move, claimed: Hold) -> Outcome:
         """Commits a hold that is held."""

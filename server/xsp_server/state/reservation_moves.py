@@ -110,7 +110,7 @@ def _entries(work: Work, book: Book) -> tuple[Entry, ...]:
     if not book.ledger:
         candidate = work.candidate
         known = candidate is not None and book.name in candidate.books
-        return tuple(candidate.entries(book.name)) if candidate and known else ()
+        return candidate.entries(book.name) if candidate and known else ()
     if work.plan.amount is None:
         return ()
     return statuses.entries(work.levels, work.plan.amount, work.plan.at, paced=True)
