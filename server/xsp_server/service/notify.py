@@ -69,6 +69,7 @@ EXPIRED = 2
 
 SERVER = NoticeDelivery.NOTICE_DELIVERY_SERVER
 CALLER = NoticeDelivery.NOTICE_DELIVERY_CALLER
+_DELIVERIES = frozenset(NoticeDelivery.values())
 
 Milliseconds = Callable[[], int]
 
@@ -141,7 +142,7 @@ class Notices:
         Raises:
             InvalidField: the option is none of the contract's.
         """
-        if option not in NoticeDelivery.values():
+        if option not in _DELIVERIES:
             raise InvalidField("options.notice_delivery", f"got {option}; expected 0 to 2")
         return option or self._default
 
