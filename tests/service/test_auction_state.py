@@ -481,10 +481,11 @@ async def live(serve, dial, tmp_path, request_):
             )
             return self
 
-        async def auction(self, user="u"):
-            return await self.bids.RunAuction(
-                RunAuctionRequest(bid_request=request_, session={"user_id": user}), timeout=10
+        async def auction(self, user="u", request_id=""):
+            call = RunAuctionRequest(
+                request_id=request_id, bid_request=request_, session={"user_id": user}
             )
+            return await self.bids.RunAuction(call, timeout=10)
 
         async def tell(self, answer, kind, request_id=None, **more):
             key = {"auction_id": answer.report.auction_id, "bid_id": "0"}
@@ -525,6 +526,28 @@ async def test_a_thousand_less_two_fifty_leaves_997_50(live):
         answers = await asyncio.gather(*(live.auction() for _ in range(10)))
         await asyncio.gather(*(live.tell(answer, BILLING) for answer in answers))
     assert await live.money() == (2_500_000, 0, 997_500_000)
+
+
+async def test_an_auction_that_is_asked_for_again_is_the_same_and_holds_nothing_twice(live):
+    await live.start(campaign_of(1000))
+    first = await live.auction(request_id="r")
+    at_once = await asyncio.gather(*(live.auction(request_id="r") for _ in range(5)))
+    assert at_once == [first] * 5
+    assert await live.money() == (0, 2_500, 999_997_500)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await live.auction(user="v", request_id="r")
+    assert caught.value.code() == grpc.StatusCode.ALREADY_EXISTS
+    assert (await live.auction(request_id="s")).report.auction_id != first.report.auction_id
+    assert await live.money() == (0, 5_000, 999_995_000)
+
+
+@pytest.mark.parametrize("request_id", ["é", "x" * 129])
+async def test_an_auction_s_request_id_is_printable_ascii(live, request_id):
+    await live.start(campaign_of(1000))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await live.auction(request_id=request_id)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "request_id" in caught.value.details()
 
 
 async def test_a_loss_gives_back_what_the_auction_held(live):

@@ -55,3 +55,19 @@ def test_an_exception_is_an_entry_of_its_json_object(capsys):
     except ValueError:
         structlog.get_logger("test").exception("failed")
     assert "by hand" in json.loads(capsys.readouterr().err)["exception"]
+
+
+def fail(ifa):
+    raise ValueError(f"a bug near {len(ifa)} characters")
+
+
+def test_an_exception_is_drawn_without_the_variables_around_it(capsys):
+    """They hold requests, and with them personal data."""
+    logs.configure(LogSettings(format="console"))
+    try:
+        fail("ab01-cd02")
+    except ValueError:
+        structlog.get_logger().error("fault", exc_info=True)
+    written = capsys.readouterr().err
+    assert "ValueError: a bug near 9 characters" in written
+    assert "ab01" not in written.replace('fail("ab01-cd02")', "")

@@ -12,8 +12,8 @@ RETRIED = {
     SERVICE: ("Bid", "RunAuction"),
     "xsp.state.v1.StateService": ("CheckAndIncrementFrequency", "TrackSpend", "GetBudget"),
 }
-"""Nothing was answered when UNAVAILABLE ends a call, and RunAuction reserves by its request_id, so
-that asking again does no harm."""
+"""Nothing was answered when UNAVAILABLE ends a call, and a server knows what it did by the call's
+request_id, so that asking again does no harm."""
 MOST_ATTEMPTS = 5
 """gRPC makes no more, whatever it is told."""
 SHORTEST_BACKOFF = 0.01

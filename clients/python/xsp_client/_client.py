@@ -109,7 +109,7 @@ class XspClient:
             request: a message, or the same as a dict of OpenRTB's JSON.
             session: the ad opportunity that the auction belongs to. Default: made by the server.
             options: how much to explain, whether to record and more. Default: a full report.
-            request_id: names what the auction reserves, so that a retry reserves nothing twice.
+            request_id: names the call, so that a retry gets the same answer.
                 Default: a new random id, kept through the client's own retries.
             call: see `CallOptions`.
 

@@ -1,5 +1,8 @@
 """BidService: auctions over gRPC."""
 
+import time
+from typing import Final
+
 from xsp.bid.v1.auction_options_pb2 import AuctionOptions, ExplainLevel
 from xsp.bid.v1.bid_service_pb2 import (
     NotifyRequest,
@@ -14,9 +17,14 @@ from xsp_server.openrtb.reply import Outcome, Reply
 from xsp_server.service.auctions import Auctions
 from xsp_server.service.methods import Stream
 from xsp_server.service.notify import Notices
+from xsp_server.service.once import Once
+from xsp_server.service.request_ids import Answers, check_request_id
 from xsp_server.service.session import open_session
 from xsp_server.service.status import Context
 from xsp_server.service.stream import BidStreams, partial_result
+
+KEEP_SECONDS: Final = 300.0
+"""How long the answer to a RunAuction with a `request_id` is remembered, while there is room."""
 
 
 class BidServicer:
@@ -27,6 +35,7 @@ class BidServicer:
         self._auctions = auctions
         self._streams = streams
         self._notices = notices
+        self._once = Once(Answers(RunAuctionResponse, KEEP_SECONDS, time.monotonic))
 
     async def Bid(self, request: BidRequest, context: Context) -> BidResponse:  # noqa: N802
         """Plain OpenRTB in and out."""
@@ -43,10 +52,23 @@ class BidServicer:
     ) -> RunAuctionResponse:
         """One auction with its report, and its session as filled in, for the calls that follow.
 
+        A call that comes again with its `request_id` gets the answer of the first, also while that
+        is under way: nothing is reserved twice, nobody is asked again.
+
         Raises:
             MissingField: there is no `bid_request`.
             NotBuilt: an option is asked for that this server doesn't have.
+            RequestIdInvalid: `request_id` is none.
+            RequestIdReused: it came before with other content.
         """
+        if not request.request_id:
+            return await self._run(request, context)
+        check_request_id(request.request_id)
+        return await self._once.answer(
+            request.request_id, request, lambda: self._run(request, context)
+        )
+
+    async def _run(self, request: RunAuctionRequest, context: Context) -> RunAuctionResponse:
         if not request.HasField("bid_request"):
             raise MissingField("bid_request", "the OpenRTB request to run")
         options = AuctionOptions()

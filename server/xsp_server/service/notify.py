@@ -56,7 +56,8 @@ from xsp_server.service.bid_ledger import (
     win_gets_markup,
 )
 from xsp_server.service.held import Held
-from xsp_server.service.request_ids import Answers, check_request_id, content_of
+from xsp_server.service.once import Once
+from xsp_server.service.request_ids import Answers, check_request_id
 from xsp_server.service.status import Context, to_status
 from xsp_server.state.reservations import Item
 from xsp_server.upstream.guard import AddressRefused, parse
@@ -134,7 +135,7 @@ class Notices:
         self._reservations = reservations
         self._now_ms = now_ms
         self._ledger = BidLedger(settings.keep_bids, settings.keep_seconds, clock)
-        self._answers = Answers(NotifyResponse, settings.keep_seconds, clock)
+        self._once = Once(Answers(NotifyResponse, settings.keep_seconds, clock))
 
     def delivery(self, option: NoticeDelivery.ValueType) -> NoticeDelivery.ValueType:
         """Who sends the notices of an auction: as its options say, else as the server is set.
@@ -187,17 +188,15 @@ class Notices:
             DuplicateId: two notices share one.
         """
         check_request_id(request.request_id)
-        answer = self._answers.find(request.request_id, request)
-        if answer is None:
+
+        async def take() -> NotifyResponse:
             _check_notices(request.notices)
             headers = None
             if self._headers_of is not None and request.HasField("session"):
                 headers = self._headers_of(request.session)
-            taken = await self._take_all(request.notices, headers)
-            answer = NotifyResponse(results=taken)
-            if not any(each.status.code in _PASSING for each in taken):
-                self._answers.add(request.request_id, content_of(request), answer)
-        return answer
+            return NotifyResponse(results=await self._take_all(request.notices, headers))
+
+        return await self._once.answer(request.request_id, request, take, _is_final)
 
     async def _take_all(
         self, notices: Sequence[pb.Notice], headers: Mapping[str, str] | None
@@ -478,6 +477,7 @@ _RESOLVE = frozenset({pb.NOTICE_TYPE_BILLING, pb.NOTICE_TYPE_LOSS})
 """Kinds of notices that resolve what is held."""
 _PASSING = frozenset({8, 14})  # google.rpc.Code
 """RESOURCE_EXHAUSTED and UNAVAILABLE: the same call may succeed later, so it is not remembered."""
+
 _INT64_MAX = 2**63 - 1
 _TO_PREPARE = {True: (NoticeKind.WIN, NoticeKind.BILLING), False: (NoticeKind.LOSS,)}
 """Which notices a caller is handed, by whether the bid won."""
@@ -486,6 +486,11 @@ _CONTRADICTS = {
     NoticeKind.BILLING: (NoticeKind.LOSS,),
     NoticeKind.LOSS: (NoticeKind.BILLING,),
 }
+
+
+def _is_final(answer: NotifyResponse) -> bool:
+    """Whether the same call would come to the same."""
+    return not any(each.status.code in _PASSING for each in answer.results)
 
 
 def _for_caller(url: str) -> Action:

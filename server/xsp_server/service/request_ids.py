@@ -88,9 +88,13 @@ class Answers(Generic[Answer]):
         _, content, answer = known
         if content == content_of(request):
             return self._answer.FromString(answer)
+        raise self.reused(request_id, content, request)
+
+    def reused(self, request_id: str, content: bytes, request: Message) -> RequestIdReused:
+        """What a call is told whose `request_id` came before with other content."""
         first = type(request).FromString(content)
         different = dict(islice(self._differences("", first, request), MAX_DIFFERENCES))
-        raise RequestIdReused(
+        return RequestIdReused(
             f"request_id {request_id!r} came before with other {', '.join(different)}; "
             "expected an id of its own for other content",
             **different,
