@@ -70,6 +70,19 @@ def test_every_call_ends_in_a_reply(answer, outcome, detail):
     run(scenario())
 
 
+def test_a_plug_in_s_bug_is_in_the_log_and_a_failure_of_the_far_side_is_not():
+    async def scenario():
+        with structlog.testing.capture_logs() as written:
+            bug = ZeroDivisionError()
+            await ask_and_close(bidder(Scripted("acme", (0.02, bug))))
+            await ask_and_close(bidder(Scripted("acme", (0.02, REFUSED))))
+        assert [(each["event"], each["where"], each["exc_info"]) for each in written] == [
+            ("fault", "transport of acme", bug)
+        ]
+
+    run(scenario())
+
+
 def test_a_call_without_answer_ends_by_its_limit_and_never_arrived():
     async def scenario():
         one = bidder(Scripted("acme", (9, BIDS)), late_ms=50)

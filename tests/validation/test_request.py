@@ -37,6 +37,52 @@ def test_enough_requests_are_refused():
     assert len({case.name for case in [*INVALID, *DOUBTFUL]}) == len(INVALID) + len(DOUBTFUL)
 
 
+NOT_JSON = ["{", "[1]", "1", '"text"', "null", "{} {}", '{"a": NaN}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", NOT_JSON, ids=range(len(NOT_JSON)))
+@pytest.mark.parametrize(
+    "place", ["", "imp[0]", "imp[0].banner.format[0]", "device.geo", "user.eids[0].uids[0]"]
+)
+def test_raw_members_of_an_ext_are_the_text_of_one_object(place, text):
+    message = request(REQUESTS["web"])
+    path = f"{place}.ext" if place else "ext"
+    put_raw(message, path, text)
+    result = BidRequestValidator().validate(message)
+    assert [(v.path, v.rule) for v in result.errors] == [
+        (f"{path}.raw_json", "ext.raw_json.object")
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "{}", ' {"a": {"b": [1e40, 12345678901234567890123]}} '])
+def test_an_object_may_be_in_an_ext_and_empty_text_is_none(text):
+    message = request(REQUESTS["web"])
+    put_raw(message, "imp[0].ext", text)
+    assert BidRequestValidator().validate(message).ok
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_metric_is_a_finite_number(value):
+    message = request(REQUESTS["web"])
+    message.imp[0].metric.add(type="x", value=value)
+    index = len(message.imp[0].metric) - 1
+    result = BidRequestValidator().validate(message)
+    assert [(v.path, v.rule) for v in result.errors] == [
+        (f"imp[0].metric[{index}].value", "metric.value.finite")
+    ]
+
+
+def put_raw(message, path, text):
+    for step in path.split("."):
+        name, _, index = step.partition("[")
+        message = getattr(message, name)
+        if index:
+            while len(message) <= int(index[:-1]):
+                message.add()
+            message = message[int(index[:-1])]
+    message.raw_json = text
+
+
 def test_site_and_app_together_are_seen_in_the_json_only():
     """A message holds one of them, whichever came last."""
     raw = {**REQUESTS["web"], "app": {"id": "a"}}

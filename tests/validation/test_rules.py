@@ -15,6 +15,8 @@ from xsp_server.openrtb.validation.result import define
 ELSEWHERE = {
     "bidrequest.channel": "test_request: site and app together",
     "seatbid.group.complete": "test_response: groups",
+    "ext.raw_json.object": "test_request: messages that JSON can't make",
+    "metric.value.finite": "test_request: messages that JSON can't make",
 }
 """Rules that no single change to the bases breaks, and the tests that prove them."""
 

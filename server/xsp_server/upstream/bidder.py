@@ -216,7 +216,11 @@ class Bidder:
 
     def _failed(self, call: Call, error: BaseException) -> Reply:
         now = self._clock()
-        told = error if isinstance(error, TransportError) else _bug(error)
+        if isinstance(error, TransportError):
+            told = error
+        else:
+            told = _bug(error)
+            log.error("fault", where=f"transport of {self.name}", exc_info=error)
         outcome = told.outcome
         reply = Reply(
             self.name,

@@ -7,8 +7,9 @@ worked out the first time that a combination is met: required fields that are mi
 exclude each other, and the checks that look at several fields.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias, cast
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -38,6 +39,12 @@ _REMEMBERED: Final = 256
 """Combinations of present fields that a plan remembers; rarer ones are worked out each time."""
 _FEW: Final = 4
 """Fields that matter, up to which to ask for each takes less time than to list all fields."""
+
+
+Everywhere = tuple[FieldCheck, FieldTest]
+"""The check of a field, and the test that spares it."""
+
+_NOTHING: Final[Mapping[str, Everywhere]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +177,30 @@ def inspect(plan: Plan, message: Message, place: Place, findings: Findings) -> N
         act(message, place, findings)
 
 
-def compile_plans(tables: Sequence[Facts]) -> dict[type[Message], Plan]:
-    """One plan for each table, with the objects below it linked in."""
+def compile_plans(
+    tables: Sequence[Facts], everywhere: Mapping[str, Everywhere] = _NOTHING
+) -> dict[type[Message], Plan]:
+    """One plan for each table, with the objects below it linked in.
+
+    Args:
+        tables: what is known about objects.
+        everywhere: what is known about the fields of a name, in whatever object.
+    """
     plans = {facts.message: Plan(_descriptor(facts.message)) for facts in tables}
-    links = _Links({_descriptor(message): plan for message, plan in plans.items()})
+    for message, plan in plans.items():
+        _check_names(_descriptor(message), plan, everywhere)
+    links = _Links({_descriptor(message): plan for message, plan in plans.items()}, everywhere)
     for facts in tables:
         _compile(facts, plans[facts.message], links)
     return plans
+
+
+def _check_names(descriptor: Descriptor, plan: Plan, everywhere: Mapping[str, Everywhere]) -> bool:
+    """Adds the checks of fields by name; whether there was one."""
+    found = [field for field in descriptor.fields if field.name in everywhere]
+    for field in found:
+        plan.on_field(field, *everywhere[field.name])
+    return bool(found)
 
 
 def _descriptor(message: type[Message]) -> Descriptor:
@@ -186,15 +210,18 @@ def _descriptor(message: type[Message]) -> Descriptor:
 class _Links:
     """Finds the plan of a nested object. Objects without facts, own or below, have none."""
 
-    def __init__(self, plans: dict[Descriptor, Plan]) -> None:
+    def __init__(self, plans: dict[Descriptor, Plan], everywhere: Mapping[str, Everywhere]) -> None:
         self._plans = plans
+        self._everywhere = everywhere
         self._visited: set[Descriptor] = set()
 
     def plan_of(self, descriptor: Descriptor) -> Plan | None:
         if descriptor not in self._plans and descriptor not in self._visited:
             self._visited.add(descriptor)  # before its fields: some objects hold themselves
-            if any(self.nested(f) for f in descriptor.fields):
-                self._plans[descriptor] = plan = Plan(descriptor)
+            plan = Plan(descriptor)
+            named = _check_names(descriptor, plan, self._everywhere)
+            if named or any(self.nested(f) for f in descriptor.fields):
+                self._plans[descriptor] = plan
                 for f in descriptor.fields:
                     self.link(plan, f)
         return self._plans.get(descriptor)

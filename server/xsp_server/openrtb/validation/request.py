@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest, NativeRequest
 from xsp_server.openrtb.validation import formats, media, native
+from xsp_server.openrtb.validation.ext import EVERYWHERE
 from xsp_server.openrtb.validation.findings import ROOT, Findings, Place, shown
 from xsp_server.openrtb.validation.plans import Across, Plan, compile_plans, inspect
 from xsp_server.openrtb.validation.result import Severity, ValidationResult, define
@@ -176,7 +177,7 @@ _ACROSS: Final = (
 
 
 def _compile() -> Plan:
-    plans = compile_plans(REQUEST_TABLES)
+    plans = compile_plans(REQUEST_TABLES, EVERYWHERE)
     for across in (*media.ACROSS, *native.across(plans[NativeRequest]), *_ACROSS):
         plans[across.message].across(across.when, across.check)
     return plans[BidRequest]

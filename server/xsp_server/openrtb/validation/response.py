@@ -7,6 +7,7 @@ import orjson
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
+from xsp_server.openrtb.validation.ext import EVERYWHERE
 from xsp_server.openrtb.validation.findings import ROOT, Findings, Place, shown
 from xsp_server.openrtb.validation.fit import check_fit
 from xsp_server.openrtb.validation.plans import compile_plans, inspect, repeated
@@ -85,7 +86,7 @@ _VAST_XML: Final = define(
     Severity.WARNING,
 )
 
-_PLAN: Final = compile_plans(RESPONSE_TABLES)[BidResponse]
+_PLAN: Final = compile_plans(RESPONSE_TABLES, EVERYWHERE)[BidResponse]
 
 
 def _check_bids(response: BidResponse, findings: Findings) -> None:

@@ -6,6 +6,7 @@ fields may be absent. Checks that look at several fields or objects stand in `re
 `native` and `response`.
 """
 
+import math
 from typing import Final
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest, NativeRequest
@@ -132,7 +133,10 @@ REQUEST_TABLES: Final = (
         "metric",
         BidRequest.Metric,
         "3.2.5",
-        {"type": (Required(),), "value": (Required(),)},
+        {
+            "type": (Required(),),
+            "value": (Required(), Holds("finite", math.isfinite, "a finite number")),
+        },
     ),
     Facts(
         "banner",
