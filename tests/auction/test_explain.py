@@ -7,7 +7,7 @@ import pytest
 
 from auction import random_auctions
 from auction.small import reply
-from xsp_server.auction import Fate, Relation, Rules, explain, run
+from xsp_server.auction import Fate, Relation, Rules, contest, explain, run
 from xsp_server.openrtb import money
 
 
@@ -72,6 +72,53 @@ def test_the_least_price_in_a_pod_is_the_least():
         for verdict in result.verdicts:
             found += check_least_price(chance, request, replies, verdict, result)
     assert found > 100
+
+
+def test_the_short_way_to_a_least_change_comes_to_the_same_as_the_long_one(monkeypatch):
+    compared = 0
+    for seed in range(300):
+        chance = random.Random(seed)
+        request = random_auctions.request(chance)
+        rules = random_auctions.rules(chance)
+        result = run(request, random_auctions.replies(chance, request), rules)
+        short = [explain.least_change(result, verdict) for verdict in result.verdicts]
+        with monkeypatch.context() as patch:
+            patch.setattr(explain, "_is_alone", lambda *_: False)
+            assert short == [explain.least_change(result, verdict) for verdict in result.verdicts]
+        compared += len(short)
+    assert compared > 900
+
+
+def test_a_thousand_bids_on_an_imp_are_explained_without_deciding_the_auction_again(
+    auction, monkeypatch
+):
+    many = reply("many", *({"price": 1 + n / 1000, "id": f"m{n}"} for n in range(1000)))
+    result = auction(reply("a", {"price": 5}), many)
+    monkeypatch.setattr(contest.Contest, "settle", None)
+    lost = [verdict for verdict in result.verdicts if verdict.bidder == "many"]
+    assert {explain.least_change(result, verdict).price_micros for verdict in lost} == {5_000_001}
+    places = [explain.comparison(result, verdict).found for verdict in lost[:-1]]
+    assert places == list(range(1000, 1, -1))
+
+
+@pytest.mark.parametrize(("bids", "known"), [(explain.MOST_BESIDE_GROUPS, True), (13, False)])
+def test_what_takes_too_much_beside_groups_is_not_worked_out(auction, bids, known):
+    grouped = reply("a", {"price": 2, "id": "g"})
+    grouped.response.seatbid[0].group = True
+    singles = reply("b", *({"price": 1, "id": str(n)} for n in range(bids)))
+    result = auction(grouped, singles)
+    change = explain.least_change(result, verdict_of(result, "b/0"))
+    assert change.known is known
+    assert explain.would_win_at(result, verdict_of(result, "b/0")) == (2_000_001 if known else None)
+
+
+def test_what_takes_too_much_in_a_pod_is_not_worked_out(video_pod, monkeypatch):
+    bids = [{"price": 1 + n, "adomain": [f"{n}.example.com"]} for n in range(6)]
+    result = video_pod(bids, Rules(), maxseq=2)
+    lost = next(verdict for verdict in result.verdicts if verdict.fate is Fate.LOST_POD)
+    assert explain.least_change(result, lost).known
+    monkeypatch.setattr(explain, "MOST_IN_POD", 4)
+    assert explain.least_change(result, lost) == explain.LeastChange(known=False)
 
 
 def test_no_least_price_is_told_for_a_pod_with_groups_or_one_cut_short(video_pod):

@@ -24,6 +24,11 @@ CONTEST_RULES = {
 """What becomes of an eligible bid, in the order in which the reasons count."""
 
 
+MOST_GROUPS = 32
+MOST_GROUPS_BESIDE_PODS = 8
+"""Groups that compete in an auction: the greatest ones. Each is tried against all, so a bidder that
+sent a thousand would hold everybody up; where there are pods a trial costs a hundred times more."""
+
 _WON, _LOST_PRICE = Fate.WON, Fate.LOST_PRICE  # which Python 3.11 takes 8 times as long to find
 
 
@@ -36,14 +41,18 @@ class Settlement:
         in_play: by imp id outside pods, the bids within the seat limit, best first.
         over_limit: the bids over it.
         fillings: of every pod that had a bid, by `podid`.
+        has_groups: whether there were any.
         groups_out: the groups that were taken out.
+        places: places of bids within their seats, once `explain` has asked for one.
     """
 
     winners: dict[str, list[Bid]] = field(default_factory=dict)
     in_play: dict[str, list[Bid]] = field(default_factory=dict)
     over_limit: set[Bid] = field(default_factory=set)
     fillings: dict[str, PodFilling] = field(default_factory=dict)
+    has_groups: bool = False
     groups_out: set[Group] = field(default_factory=set)
+    places: dict[Bid, int] = field(default_factory=dict)
 
     def fate(self, bid: Bid) -> Fate:
         """What became of one of the eligible bids."""
@@ -75,7 +84,8 @@ class Contest:
 
         A group wins when each imp that it names is won by one of its bids. First each group has to
         win alone against the bids that are in no group. Then all is decided together; of the groups
-        that don't win, the one with the smallest total goes out, and all is decided again.
+        that don't win, the one with the smallest total goes out, and all is decided again. Of more
+        than `MOST_GROUPS`, beside pods `MOST_GROUPS_BESIDE_PODS`, the smallest are out before.
         """
         members: dict[Group, list[Bid]] = defaultdict(list)
         for bid in eligible:
@@ -84,18 +94,41 @@ class Contest:
         if not members:
             return self.settle(eligible)
         single = [bid for bid in eligible if bid.group is None]
+        rivals = self._that_may_win(single)
         left = {
             group: bids
-            for group, bids in members.items()
-            if _wins(group, self.settle([*single, *bids]))
+            for group, bids in self._greatest(members).items()
+            if _wins(group, self.settle([*rivals, *bids]))
         }
         while True:
-            settlement = self.settle([*single, *(bid for bids in left.values() for bid in bids)])
+            in_groups = [bid for bids in left.values() for bid in bids]
+            settlement = self.settle([*rivals, *in_groups])
             losers = [group for group in left if not _wins(group, settlement)]
             if not losers:
+                settlement = self.settle([*single, *in_groups])
+                settlement.has_groups = True
                 settlement.groups_out = members.keys() - left.keys()
                 return settlement
             del left[max(losers, key=lambda group: (-_total(left[group]), group.order))]
+
+    def _greatest(self, members: dict[Group, list[Bid]]) -> dict[Group, list[Bid]]:
+        """The groups that compete, with their bids."""
+        most = MOST_GROUPS_BESIDE_PODS if self.pods else MOST_GROUPS
+        if len(members) <= most:
+            return members
+        ranked = sorted(members, key=lambda group: (-_total(members[group]), group.order))
+        return {group: members[group] for group in ranked[:most]}
+
+    def _that_may_win(self, single: Sequence[Bid]) -> list[Bid]:
+        """Of bids in no group those that may win: in pods any, else the best one of each imp."""
+        by_imp: dict[str, list[Bid]] = defaultdict(list)
+        for bid in single:
+            by_imp[bid.bid.impid].append(bid)
+        return [
+            bid
+            for imp_id, bids in by_imp.items()
+            for bid in (bids if imp_id in self._pod_of else best_first(bids)[:1])
+        ]
 
     def settle(self, bids: Iterable[Bid]) -> Settlement:
         """Winners among bids as they are, each imp or pod on its own."""

@@ -2,7 +2,8 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
@@ -14,6 +15,13 @@ from xsp_server.auction.pods import Pod, PodModel, seconds_in_pod
 from xsp_server.auction.result import BidVerdict, Result, Winner
 from xsp_server.auction.withdrawals import WITHDRAWN_FATES
 from xsp_server.openrtb import money
+
+MOST_BESIDE_GROUPS = 12
+"""Bids on imps, where some are in groups, up to which the least price of one is worked out: it
+takes a decision of the whole auction for each price at which something changes."""
+
+MOST_IN_POD = 16
+"""Bids on a pod up to which the least price of one is worked out: it takes two fillings."""
 
 PRICE_RULES = frozenset({"bid.invalid_price", "bid.below_floor", "bid.below_deal_floor"})
 """Rules that a higher price satisfies."""
@@ -28,11 +36,15 @@ class LeastChange:
             currency and before adjustment; None: the price need not change.
         arrival_ms: by when its reply would have had to come; None: that need not change.
         possible: whether any change of its price and arrival would have helped.
+        known: whether that was worked out: not in a pod that was not searched to the end, or with
+            more than `MOST_IN_POD` bids; of a pod, or of more than `MOST_BESIDE_GROUPS` bids, not
+            where there are groups.
     """
 
     price_micros: int | None = None
     arrival_ms: float | None = None
     possible: bool = True
+    known: bool = True
 
 
 def comparison(result: Result, verdict: BidVerdict) -> Evidence | None:
@@ -63,7 +75,10 @@ def least_change(result: Result, verdict: BidVerdict) -> LeastChange:
     if verdict.fate is Fate.LATE:
         arrival = result.auction.deadline_ms
         bid = replace(bid, arrived_ms=arrival or 0.0)
-    least = _least_price(result, bid)
+    try:
+        least = _least_price(result, bid)
+    except _UnknownError:
+        return LeastChange(known=False)
     if least is None:
         return LeastChange(possible=False)
     enough = bid.price is not None and money.to_micros(bid.price) >= least
@@ -80,12 +95,14 @@ def would_win_at(result: Result, verdict: BidVerdict) -> int | None:
     Returns:
         Micros of a CPM in the bid's own currency, before adjustment. None where no price helps
         (late, refused for something else than its price, a higher class won, a fixed price that
-        ranks too low), or where it was not worked out (a pod that was not searched to the end, or
-        one with groups).
+        ranks too low), or where it was not worked out (see `LeastChange.known`).
     """
     if verdict.fate in _PRICELESS:
         return None
-    return _least_price(result, verdict.facts)
+    try:
+        return _least_price(result, verdict.facts)
+    except _UnknownError:
+        return None
 
 
 def min_to_win(result: Result, verdict: BidVerdict) -> Fraction | None:
@@ -142,17 +159,29 @@ def _is_fixed(bid: Bid) -> bool:
     return bid.auction_type == FIXED_PRICE and bool(floor and floor.of_deal and floor.amount)
 
 
+class _UnknownError(Exception):
+    """The least price was not worked out."""
+
+
 def _least_price(result: Result, bid: Bid) -> int | None:
-    """The least price at which a bid wins; None: there is none, or it isn't known."""
+    """The least price at which a bid wins; None: there is none.
+
+    Raises:
+        _UnknownError: nobody knows.
+    """
     if Checks().first_refusal(bid, without=PRICE_RULES):
         return None
+    if _is_alone(result, bid):
+        winners = result._settlement.winners.get(bid.bid.impid, ())  # noqa: SLF001 - of this package
+        if not any(_same(winner, bid) for winner in winners):
+            return _least_above(bid, winners[0] if winners else None)
     others = [v.facts for v in result.verdicts if v.evidence is None and not _same(v.facts, bid)]
     pod = next((pod for pod in result._contest.pods if bid.bid.impid in pod.imps), None)  # noqa: SLF001
     grouped = [other for other in [bid, *others] if other.group is not None]
     if pod is None:
         return _least_outside_pods(result, bid, others)
     if grouped:
-        return None
+        raise _UnknownError
     return _least_in_pod(result, pod, bid, [b for b in others if b.bid.impid in pod.imps])
 
 
@@ -160,11 +189,35 @@ def _same(bid: Bid, other: Bid) -> bool:
     return bid.bid is other.bid
 
 
+def _is_alone(result: Result, bid: Bid) -> bool:
+    """Whether only the bids on its own imp matter: no pod, and no groups in the auction."""
+    imp_id = bid.bid.impid
+    if any(imp_id in pod.imps for pod in result.pods):
+        return False
+    return bid.group is None and not result._settlement.has_groups  # noqa: SLF001 - of this package
+
+
+def _least_above(bid: Bid, winner: Bid | None) -> int | None:
+    """The least price at which a bid passes the winner of its imp, which is the best of all."""
+    floor = bid.floor.amount if bid.floor and bid.floor.amount else Fraction(0)
+
+    def wins(price: int) -> bool:
+        changed = repriced(bid, Fraction(price, money.MICROS))
+        return winner is None or best_first([winner, changed])[0] is changed
+
+    prices = [_at_least(bid, floor)]  # of a higher class, or a fixed price: any price does, or none
+    if winner is not None and worth(winner) >= floor and not _is_fixed(bid):
+        prices += [_at_least(bid, worth(winner)), _above(bid, worth(winner))]
+    return next(filter(wins, prices), None)
+
+
 def _least_outside_pods(result: Result, bid: Bid, others: Sequence[Bid]) -> int | None:
     """Tries the prices at which something changes: the floor, and where it passes other values."""
     no_groups = bid.group is None and all(other.group is None for other in others)
     if no_groups:
         others = [other for other in others if other.bid.impid == bid.bid.impid]
+    elif len(others) > MOST_BESIDE_GROUPS:
+        raise _UnknownError
 
     def wins(price: int) -> bool:
         changed = repriced(bid, Fraction(price, money.MICROS))
@@ -220,6 +273,8 @@ def _least_in_pod(result: Result, pod: Pod, bid: Bid, others: Sequence[Bid]) -> 
     rest of that filling lacks in its class, and for more where the rest would lose a tie.
     """
     bid = bid if bid.value is not None else repriced(bid, Fraction(1))
+    if len(others) > MOST_IN_POD:
+        raise _UnknownError
     without = _best_filling(PodModel(pod, others, result.rules))
     with_bid = _best_filling(PodModel(pod, [bid, *others], result.rules), bid)
     if without is None or with_bid is None:
@@ -240,10 +295,16 @@ def _least_in_pod(result: Result, pod: Pod, bid: Bid, others: Sequence[Bid]) -> 
 
 
 def _best_filling(model: PodModel, forced: Bid | None = None) -> list[Bid] | None:
-    """The bids of the best filling, in tie order; None where it isn't known or doesn't fit."""
+    """The bids of the best filling, in tie order; None where what is forced doesn't fit.
+
+    Raises:
+        _UnknownError: it was not searched to the end.
+    """
     packing = model.pack([model.bids.index(forced)] if forced else ())
-    if packing is None or not packing.exact:
+    if packing is None:
         return None
+    if not packing.exact:
+        raise _UnknownError
     return [model.bids[index] for index in packing.chosen]
 
 
@@ -295,19 +356,25 @@ def _lost_deal(result: Result, bid: Bid) -> Evidence:
 
 
 def _seat_limit(result: Result, bid: Bid) -> Evidence:
-    same = (bid.bidder, bid.seat, bid.bid.impid, bid.bid.dealid)
-    seat_bids = [
-        verdict.facts
-        for verdict in result.verdicts
-        if verdict.evidence is None
-        and verdict.fate is not Fate.LOST_GROUP
-        and (verdict.bidder, verdict.seat, verdict.imp, verdict.facts.bid.dealid) == same
-    ]
-    place = best_first(seat_bids).index(bid) + 1
+    places = result._settlement.places  # noqa: SLF001 - of this package
+    if not places:
+        places.update(_places(result))
     limit = result.rules.max_bids_per_imp_per_seat
     return Evidence(
-        "place in its seat", place, Relation.AT_MOST, "max_bids_per_imp_per_seat", limit
+        "place in its seat", places[bid], Relation.AT_MOST, "max_bids_per_imp_per_seat", limit
     )
+
+
+def _places(result: Result) -> Iterator[tuple[Bid, int]]:
+    """The place of each eligible bid among those of its seat on its imp, by deal."""
+    of_seats: dict[tuple[str, str | None, str, str], list[Bid]] = defaultdict(list)
+    for verdict in result.verdicts:
+        if verdict.evidence is None and verdict.fate is not Fate.LOST_GROUP:
+            bid = verdict.facts
+            of_seats[bid.bidder, bid.seat, bid.bid.impid, bid.bid.dealid].append(bid)
+    for bids in of_seats.values():
+        for place, bid in enumerate(best_first(bids), 1):
+            yield bid, place
 
 
 def _lost_pod(result: Result, bid: Bid) -> Evidence:

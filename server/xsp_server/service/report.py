@@ -245,6 +245,8 @@ def _explain(report: pb.BidReport, verdict: BidVerdict, result: Result) -> None:
 
 def _least_change(change: LeastChange, verdict: BidVerdict) -> pb.LeastChange:
     """The change as fields and as a sentence."""
+    if not change.known:
+        return pb.LeastChange(text="Not worked out: there are too many bids beside it.")
     if not change.possible:
         return pb.LeastChange(text=f"No price would have helped against {verdict.rule_id}.")
     report, words = pb.LeastChange(), []
