@@ -202,3 +202,11 @@ async def curl(server, body):
     output, errors = await asyncio.wait_for(process.communicate(body.encode()), 30)
     assert process.returncode == 0, errors.decode()
     return json.loads(output)
+
+
+async def test_a_level_of_explanation_that_there_is_not_is_refused(serve, dial, sample):
+    request = RunAuctionRequest(bid_request=sample, options={"explain": 99})
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await dial(await serve()).RunAuction(request)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "options.explain: got 99" in caught.value.details()

@@ -13,7 +13,11 @@ import pytest
 
 from upstream.certificates import Authority
 from xsp.bid.v1.auction_report_pb2 import BidderOutcome
-from xsp.bid.v1.bid_service_pb2 import RunAuctionRequest
+from xsp.bid.v1.bid_service_pb2 import (
+    RunAuctionRequest,
+    StreamBidsResponse,
+    StreamBidsResult,
+)
 from xsp_server.simulator import (
     BidderModel,
     BidderSettings,
@@ -74,6 +78,40 @@ async def unknown_certificate(folder):
 
 
 @asynccontextmanager
+async def raw(*pieces, again=b""):
+    """A bidder that answers with bytes as they are, and with `again` until nobody listens."""
+
+    async def serve(reader, writer):
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.writelines(pieces)
+            while again:
+                writer.write(again)
+                await writer.drain()
+            await writer.drain()
+            await reader.read()  # until the other side closes
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    yield {"type": "http", "endpoint": f"http://127.0.0.1:{port}/"}
+    server.close()
+
+
+def http(content_type, body):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n"
+    return head % (content_type, len(body)) + body
+
+
+def many_bids(count):
+    bids = b",".join(b'{"id":"%d","impid":"1","price":1}' % number for number in range(count))
+    return http(b"application/json", b'{"id":"r","seatbid":[{"bid":[%b]}]}' % bids)
+
+
+@asynccontextmanager
 async def grpc_refused(kind):
     yield {"type": kind, "endpoint": f"127.0.0.1:{free_port()}"}
 
@@ -121,6 +159,12 @@ async def hangs(context):
     await done.wait()
 
 
+async def says_too_much(context):
+    result = StreamBidsResult(id="?", bid_response={"id": "x" * 4_000_000})
+    await context.write(StreamBidsResponse(results=[result]).SerializeToString())
+    await hangs(context)
+
+
 CASES = {
     "refused": (refused, "UNREACHABLE", "Cannot connect"),
     "reset within the body": (lambda: simulated(Fault.RESET), "INVALID_RESPONSE", "cut off"),
@@ -132,6 +176,18 @@ CASES = {
         "INVALID_RESPONSE",
         "Content-Type text/html",
     ),
+    "a content type that is no text": (
+        lambda: raw(http(b";;;=\xff", b"{}")),
+        "INVALID_RESPONSE",
+        "Content-Type ;;;=\\udcff",
+    ),
+    "informational answers without end": (
+        lambda: raw(again=b"HTTP/1.1 100 Continue\r\n\r\n"),
+        "ERROR",
+        "HTTP 100",
+    ),
+    "too many bids": (lambda: raw(many_bids(1001)), "INVALID_RESPONSE", "1001 bids"),
+    "stream says too much": (lambda: stream(says_too_much), "INVALID_RESPONSE", "larger than max"),
     "500": (lambda: simulated(Fault.STATUS_500), "ERROR", "HTTP 500"),
     "huge body": (lambda: simulated(Fault.HUGE_BODY), "INVALID_RESPONSE", "above 1048576 bytes"),
     "wrong id": (lambda: simulated(Fault.WRONG_ID), "WRONG_REQUEST_ID", ""),
@@ -141,8 +197,8 @@ CASES = {
     "grpc error": (lambda: grpc_simulated(error_rate=1.0), "ERROR", "INTERNAL"),
     "grpc hang": (lambda: grpc_simulated(timeout_rate=1.0), "TIMEOUT", ""),
     "stream refused": (lambda: grpc_refused("grpc-stream"), "UNREACHABLE", "UNAVAILABLE"),
-    "stream breaks": (lambda: stream(breaks), "UNREACHABLE", "INTERNAL: broken"),
-    "stream ends": (lambda: stream(ends), "UNREACHABLE", "ended the stream"),
+    "stream breaks": (lambda: stream(breaks), "ERROR", "INTERNAL: broken"),
+    "stream ends": (lambda: stream(ends), "ERROR", "ended the stream"),
     "stream of garbage": (lambda: stream(says_garbage), "INVALID_RESPONSE", "StreamBidsResponse"),
     "stream hangs": (lambda: stream(hangs), "TIMEOUT", "no answer"),
 }

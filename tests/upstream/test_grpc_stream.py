@@ -422,7 +422,8 @@ async def test_a_stream_that_ends_fails_what_is_out_and_is_replaced_at_once(bidd
     assert (await first).id == "a"
     stream.end(status)
     error = await failure(lost)
-    assert error.outcome is Outcome.UNREACHABLE
+    unavailable = status is grpc.StatusCode.UNAVAILABLE
+    assert error.outcome is (Outcome.UNREACHABLE if unavailable else Outcome.ERROR)
     assert ("ended the stream" if status is None else "because") in error.detail
     assert error.grpc_status == ("" if status is None else status.name)
     [call] = sent(transport, ask("c"))
@@ -472,7 +473,7 @@ async def test_asks_that_were_not_sent_yet_go_over_the_next_stream(monkeypatch):
     streams[0].answers.put_nowait(StreamBidsResponse(results=[answer_to(item)]).SerializeToString())
     assert (await answered).id == "answered"
     streams[0].answers.put_nowait(grpc.aio.EOF)
-    assert (await failure(lost)).outcome is Outcome.UNREACHABLE
+    assert (await failure(lost)).outcome is Outcome.ERROR
     await until(lambda: streams[1].written)
     [item] = streams[1].written[0].items
     assert item.bid_request.id == "queued"
@@ -631,7 +632,7 @@ async def test_closing_ends_asks_that_nobody_will_send(monkeypatch):
     closing = asyncio.ensure_future(transport.close())
     stream.answers.put_nowait(grpc.aio.EOF)
     await closing
-    assert (await failure(lost)).outcome is Outcome.UNREACHABLE
+    assert (await failure(lost)).outcome is Outcome.ERROR
     assert (await failure(queued)).detail == "the transport was closed"
     assert not transport.in_flight
 

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.session.v1 import session_context_pb2 as pb
 from xsp_server.errors import CampaignNotFound, InvalidField, SessionClosed
+from xsp_server.openrtb.money import micros_told, to_decimal
 from xsp_server.upstream.session import SessionContext
 from xsp_server.upstream.upstream_session import (
     Budget,
     BudgetState,
     InMemoryState,
     UpstreamSession,
-    from_micros,
-    to_micros,
 )
 
 SECOND = 1_000_000_000
@@ -342,6 +341,14 @@ async def test_a_campaign_put_anew_keeps_what_it_spent(session, state):
     assert (str(budget.remaining), budget.state) == ("0.00", BudgetState.EXHAUSTED)
 
 
+@pytest.mark.parametrize("cents", range(1, 2000, 7))
+async def test_a_float_stands_for_the_decimal_that_it_is_written_as(session, state, cents):
+    state.put_campaign("c-1", 1000)
+    spend = await session.track_budget("c-1", cents / 100)
+    assert spend.budget.spent == Decimal(cents) / 100
+    assert (await session.track_budget("c-1", 1)).budget.spent == Decimal(cents) / 100 + 1
+
+
 async def test_a_campaign_that_nobody_put_is_not_found(session):
     for call in (session.get_budget("c-9"), session.track_budget("c-9", Decimal(1))):
         with pytest.raises(CampaignNotFound, match=r'^no campaign has the id "c-9"$') as caught:
@@ -362,8 +369,12 @@ async def test_a_campaign_that_nobody_put_is_not_found(session):
         (Decimal("NaN"), f"amount: expected 0 to {MOST}, got NaN"),
         (Decimal("sNaN"), f"amount: expected 0 to {MOST}, got sNaN"),
         (Decimal("Infinity"), f"amount: expected 0 to {MOST}, got Infinity"),
-        (2.5, 'amount: expected a Decimal, such as Decimal("2.50"), got float'),
-        (2, 'amount: expected a Decimal, such as Decimal("2.50"), got int'),
+        (Decimal("1." + "0" * 50 + "1"), f"amount: expected at most 6 decimals, got 1.{'0' * 50}1"),
+        (0.1 + 0.2, "amount: expected at most 6 decimals, got 0.30000000000000004"),
+        (float("nan"), f"amount: expected 0 to {MOST}, got NaN"),
+        (True, 'amount: expected a number, such as Decimal("2.50"), got bool'),
+        ("2.50", 'amount: expected a number, such as Decimal("2.50"), got str'),
+        (None, 'amount: expected a number, such as Decimal("2.50"), got NoneType'),
     ],
 )  # fmt: skip
 async def test_what_is_no_amount_is_refused(session, state, amount, violation):
@@ -389,11 +400,11 @@ async def test_what_is_no_amount_is_refused(session, state, amount, violation):
     ],
 )
 def test_amounts_are_whole_micros(amount, micros):
-    assert to_micros(Decimal(amount)) == micros
+    assert micros_told(Decimal(amount)) == micros
 
 
 @given(st.integers(0, 2**63 - 1))
 def test_micros_and_amounts_name_the_same_money(micros):
-    amount = from_micros(micros)
+    amount = to_decimal(micros)
     assert Fraction(amount) * 1_000_000 == micros
-    assert to_micros(amount) == micros
+    assert micros_told(amount) == micros

@@ -117,6 +117,17 @@ class ChannelOptions:
             )
 
 
+def check_target(target: str) -> None:
+    """Refuses a URL, which gRPC would take for a name and not find.
+
+    Raises:
+        ValueError: it begins with http:// or https://.
+    """
+    for scheme in ("http://", "https://"):
+        if target.lower().startswith(scheme):
+            raise ValueError(f"target: got {target}; expected host:port, without {scheme}")
+
+
 def open_channel(target: str, tls: Tls | None, options: ChannelOptions) -> grpc.aio.Channel:
     """A channel to the target; it connects at the first call. Needs a running event loop."""
     arguments = _arguments(tls, options)

@@ -14,7 +14,7 @@ from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_client import openrtb
 from xsp_client._call import CallOptions
-from xsp_client._channel import SERVICE, ChannelOptions, Tls, open_channel
+from xsp_client._channel import SERVICE, ChannelOptions, Tls, check_target, open_channel
 from xsp_client._errors import InvalidMessageError, Violation, XspClientError, from_rpc, refused
 from xsp_client._json import to_dict, to_message
 from xsp_client._session import Session
@@ -53,7 +53,11 @@ class XspClient:
             timeout: seconds that a call may take when neither it nor its request's tmax says.
             metadata: gRPC metadata to send with every call.
             options: retries, keepalive and limits.
+
+        Raises:
+            ValueError: the target is a URL.
         """
+        check_target(target)
         self._target = target
         self._tls = tls
         self._timeout = timeout

@@ -248,7 +248,7 @@ class Session:
     async def track_budget(
         self,
         campaign_id: str,
-        amount: Decimal,
+        amount: Decimal | float,
         *,
         currency: str | None = None,
         request_id: str | None = None,
@@ -258,7 +258,8 @@ class Session:
 
         Args:
             campaign_id: who pays.
-            amount: from 0 up, with at most 6 decimals.
+            amount: from 0 up, with at most 6 decimals; a float stands for the shortest decimal that
+                names it.
             currency: of the amount, ISO 4217; another than the campaign's is refused. Default: the
                 campaign's, which the client asks for once.
             request_id: names the spend, so that a retry spends nothing twice. Default: a new
@@ -457,17 +458,18 @@ _UNITS: Final[Mapping[str, WindowUnit.ValueType]] = MappingProxyType(
 )
 
 
-def _micros(amount: Decimal) -> int:
-    """Whole micros, exactly."""
-    if not isinstance(amount, Decimal):
+def _micros(amount: Decimal | float) -> int:
+    """Whole micros, exactly; a float stands for the shortest decimal that names it."""
+    if isinstance(amount, bool) or not isinstance(amount, Decimal | int | float):
         got = type(amount).__name__
-        raise _invalid("amount", f'expected a Decimal, such as Decimal("2.50"), got {got}')
-    if not (amount.is_finite() and 0 <= amount <= _MOST):
-        raise _invalid("amount", f"expected 0 to {_MOST}, got {amount}")
+        raise _invalid("amount", f'expected a number, such as Decimal("2.50"), got {got}')
+    told = Decimal(repr(amount)) if isinstance(amount, float) else Decimal(amount)
+    if not (told.is_finite() and 0 <= told <= _MOST):
+        raise _invalid("amount", f"expected 0 to {_MOST}, got {told:.20}")
     try:
-        return int(amount.scaleb(6, _EXACT).to_integral_exact(context=_EXACT))
+        return int(told.scaleb(6, _EXACT).to_integral_exact(context=_EXACT))
     except Inexact:
-        raise _invalid("amount", f"expected at most 6 decimals, got {amount}") from None
+        raise _invalid("amount", f"expected at most 6 decimals, got {told}") from None
 
 
 def _amount(micros: int) -> Decimal:

@@ -19,7 +19,7 @@ from xsp.bid.v1.auction_report_pb2 import AuctionReport
 from xsp.bid.v1.notice_pb2 import PreparedNotice
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp.openrtb.v2.bid_response_pb2 import BidResponse
-from xsp_server.errors import NotBuilt
+from xsp_server.errors import InvalidField, NotBuilt
 from xsp_server.openrtb.reply import Reply
 from xsp_server.service.auction_state import AuctionState
 from xsp_server.service.bid_ledger import facts_of
@@ -128,6 +128,8 @@ class Auctions:
         refuse_unbuilt(asked_for, self._unbuilt)
         if asked_for.HasField("resolve_vast"):
             check_unwrapping(asked_for.resolve_vast)
+        if asked_for.explain not in _LEVELS:
+            raise InvalidField("options.explain", f"got {asked_for.explain}; expected 0 to 3")
         delivery = self._notices.delivery(asked_for.notice_delivery)
         with logged(session):
             run = await self._exchange.run(request, time_remaining, on_reply, session)
@@ -198,6 +200,7 @@ class Auctions:
         return record(run, full, self._server_version, session=told, options=options)
 
 
+_LEVELS = frozenset(ExplainLevel.values())
 _NO_REPORT = frozenset({ExplainLevel.EXPLAIN_LEVEL_UNSPECIFIED, ExplainLevel.EXPLAIN_LEVEL_NONE})
 
 

@@ -193,9 +193,13 @@ class Bidder:
 
     def _answered(self, call: Call, response: BidResponse | None) -> Reply:
         try:
-            outcome = _BIDS if _has_bids(response) else _NO_BID
+            bids = _count_bids(response)
+            outcome = _BIDS if bids else _NO_BID
         except Exception as error:  # noqa: BLE001 - it is no response: a plug-in's bug as well
             return self._failed(call, error)
+        if bids > self._policy.max_bids:
+            detail = f"{bids} bids; expected at most {self._policy.max_bids} (max_bids)"
+            return self._failed(call, TransportError(Outcome.INVALID_RESPONSE, detail))
         now = self._clock()
         reply = Reply(
             self.name,
@@ -294,12 +298,12 @@ class Bidder:
         write("breaker", bidder=self.name, state=str(state))
 
 
-def _has_bids(response: BidResponse | None) -> bool:
+def _count_bids(response: BidResponse | None) -> int:
+    count = 0
     if response is not None:
-        for seatbid in response.seatbid:  # any() over a generator takes three times as long
-            if seatbid.bid:
-                return True
-    return False
+        for seatbid in response.seatbid:  # sum() over a generator takes three times as long
+            count += len(seatbid.bid)
+    return count
 
 
 def _bug(error: BaseException) -> TransportError:

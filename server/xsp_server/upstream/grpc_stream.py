@@ -22,7 +22,13 @@ from xsp.session.v1.session_context_pb2 import SessionContext
 from xsp_server.openrtb.reply import Outcome
 from xsp_server.registry import configurable
 from xsp_server.upstream.gathering import Gathering
-from xsp_server.upstream.grpc import OUTCOMES, ChannelSettings, Dialer, session_metadata
+from xsp_server.upstream.grpc import (
+    OUTCOMES,
+    ChannelSettings,
+    Dialer,
+    failure,
+    session_metadata,
+)
 from xsp_server.upstream.transport import Ask, Transport, TransportError, timed_out
 
 STREAM_METHOD = "/xsp.bid.v1.BidService/StreamBids"
@@ -236,11 +242,11 @@ class GrpcStreamTransport(Transport):
             while isinstance(data := await stream.read(), bytes):
                 self._take(data)
         except grpc.aio.AioRpcError as error:
-            code = error.code().name
-            detail = f"the stream broke: {code}: {error.details()}"
-            return TransportError(Outcome.UNREACHABLE, detail, grpc_status=code)
+            why = failure(error)
+            detail = f"the stream broke: {why.detail}"
+            return TransportError(why.outcome, detail, grpc_status=why.grpc_status)
         else:
-            return TransportError(Outcome.UNREACHABLE, "the bidder ended the stream")
+            return TransportError(Outcome.ERROR, "the bidder ended the stream")
         finally:
             writer.cancel()  # the stream is over: no write is cut off by this
 

@@ -22,6 +22,8 @@ from xsp_server.upstream.wire import Body, Connector, Whereto, Wire
 
 _INFORMATIONAL = frozenset(range(100, 200)) - {101}
 """Statuses after which the answer is still to come."""
+_MOST_INFORMATIONAL = 16
+"""So many of them are passed over; the next one is the answer, whatever it says."""
 _NO_LIMIT = aiohttp.ClientTimeout()
 """Of aiohttp's own: the caller limits the whole."""
 
@@ -137,7 +139,9 @@ class Endpoint:
             )
             protocol.send(request, read_until_eof=True)
             message, content = await protocol.read()
-            while message.code in _INFORMATIONAL:
+            for _ in range(_MOST_INFORMATIONAL):
+                if message.code not in _INFORMATIONAL:
+                    break
                 message, content = await protocol.read()
         except BaseException:
             _cut(connection)

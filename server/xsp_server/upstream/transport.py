@@ -228,6 +228,8 @@ class TransportError(Exception):
     ) -> None:
         """Keeps the kind, the words and the status."""
         detail = detail if len(detail) <= MAX_DETAIL else f"{detail[: MAX_DETAIL - 1]}…"
+        if not detail.isascii():  # bytes of a header that are no UTF-8 come as lone surrogates
+            detail = detail.encode(errors="backslashreplace").decode()
         super().__init__(detail)
         self.outcome = outcome
         self.detail = detail

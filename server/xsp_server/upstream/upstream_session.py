@@ -13,12 +13,13 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Context, Decimal, Inexact
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Final, Generic, Literal, Protocol, Self, TypeVar, get_args
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, get_args
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp_server.errors import CampaignNotFound, InvalidField, SessionClosed
+from xsp_server.openrtb.money import micros_told, to_decimal
 from xsp_server.upstream.session import ORIGIN, Origin, Session, SessionContext
 
 WindowName = Literal["hour", "day", "week", "lifetime", "session"]
@@ -26,9 +27,6 @@ Window = WindowName | timedelta
 """How long a cap holds, from the first impression on: a name, or any length from 1 s up."""
 
 Answer_co = TypeVar("Answer_co", covariant=True)
-
-MICROS: Final = 1_000_000
-MOST_MICROS: Final = 2**63 - 1
 
 
 class Fetcher(Protocol[Answer_co]):
@@ -74,17 +72,17 @@ class Budget:
     @property
     def spent(self) -> Decimal:
         """Spent since ever."""
-        return from_micros(self.spent_micros)
+        return to_decimal(self.spent_micros)
 
     @property
     def reserved(self) -> Decimal:
         """Held for bids that are neither billed nor lost."""
-        return from_micros(self.reserved_micros)
+        return to_decimal(self.reserved_micros)
 
     @property
     def remaining(self) -> Decimal | None:
         """The least that remains in any hard limit; None: there is no limit."""
-        return None if self.remaining_micros is None else from_micros(self.remaining_micros)
+        return None if self.remaining_micros is None else to_decimal(self.remaining_micros)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +207,13 @@ class UpstreamSession(Generic[Answer_co]):
         visit_id = self._session.context.visit_id
         return await self._state.check_and_increment(user_id, limit, window, visit_id)
 
-    async def track_budget(self, campaign_id: str, amount: Decimal) -> Spend:
+    async def track_budget(self, campaign_id: str, amount: Decimal | float) -> Spend:
         """Spends, all or nothing.
 
         Args:
             campaign_id: who pays.
-            amount: in the campaign's currency, from 0 up, with at most 6 decimals.
+            amount: in the campaign's currency, from 0 up, with at most 6 decimals; a float stands
+                for the shortest decimal that names it.
 
         Raises:
             InvalidField: `amount` is none.
@@ -222,7 +221,7 @@ class UpstreamSession(Generic[Answer_co]):
             SessionClosed: the session is closed.
         """
         self._check_open("track_budget")
-        return await self._state.track_spend(campaign_id, to_micros(amount))
+        return await self._state.track_spend(campaign_id, micros_told(amount))
 
     async def get_budget(self, campaign_id: str) -> Budget:
         """How a campaign's money stands.
@@ -252,35 +251,6 @@ class UpstreamSession(Generic[Answer_co]):
             raise SessionClosed(
                 f"{called}: session {self._session.request_id} is closed; expected an open one"
             )
-
-
-def to_micros(amount: Decimal, path: str = "amount") -> int:
-    """Whole micros, exactly.
-
-    Raises:
-        InvalidField: it is no amount from 0 up to what int64 micros hold, or has more than 6
-            decimals.
-    """
-    if not isinstance(amount, Decimal):
-        got = type(amount).__name__
-        raise InvalidField(path, f'expected a Decimal, such as Decimal("2.50"), got {got}')
-    if not (amount.is_finite() and 0 <= amount <= _MOST):
-        raise InvalidField(path, f"expected 0 to {_MOST}, got {amount}")
-    try:
-        return int(amount.scaleb(6, _EXACT).to_integral_exact(context=_EXACT))
-    except Inexact:
-        raise InvalidField(path, f"expected at most 6 decimals, got {amount}") from None
-
-
-def from_micros(micros: int) -> Decimal:
-    """The amount, with at least two decimals: 997500000 is 997.50."""
-    whole, part = divmod(micros, MICROS)
-    return Decimal(f"{whole}.{f'{part:06d}'.rstrip('0').ljust(2, '0')}")
-
-
-_MOST: Final = from_micros(MOST_MICROS)
-_EXACT: Final = Context(prec=60, traps=[Inexact])
-"""More digits than any amount has; rounding raises."""
 
 
 def _check_window(window: Window) -> None:
@@ -314,7 +284,7 @@ class InMemoryState:
         self._budgets: dict[str, Budget] = {}
 
     def put_campaign(
-        self, campaign_id: str, total: Decimal | None, *, currency: str = "USD"
+        self, campaign_id: str, total: Decimal | float | None, *, currency: str = "USD"
     ) -> None:
         """Adds a campaign, or changes its limit; what it has spent stays.
 
@@ -326,7 +296,7 @@ class InMemoryState:
         Raises:
             InvalidField: `total` is no amount.
         """
-        limit = None if total is None else to_micros(total, "total")
+        limit = None if total is None else micros_told(total, "total")
         before = self._budgets.get(campaign_id)
         spent = 0 if before is None else before.spent_micros
         left = None if limit is None else max(limit - spent, 0)

@@ -108,6 +108,8 @@ class PolicySettings(PolicySection):
     at least one."""
     max_concurrent: Annotated[int, Field(ge=1, le=100_000)] = 2000
     """Requests under way at once; beyond it the bidder isn't asked."""
+    max_bids: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    """Bids in one answer; one with more is no valid answer. What judging bids costs, all pay."""
     sample_rate: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The share of requests it is asked for. Which ones follows from their id: the same request is
     always in, or always out."""
