@@ -5,6 +5,7 @@ Python packages is needed. The output folder is emptied first: a message that le
 leaves no stub behind.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -26,26 +27,31 @@ def generate(root: Path) -> int:
     files = sorted(str(path.relative_to(proto)) for path in proto.rglob("*.proto"))
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    # The plugins lie beside this interpreter, which an unactivated venv does not put on PATH.
-    bin_dir = Path(sys.executable).parent
-    plugins = [
-        f"--plugin=protoc-gen-{name}={bin_dir / f'protoc-gen-{name}'}"
-        for name in ("mypy", "mypy_grpc")
-        if (bin_dir / f"protoc-gen-{name}").exists()
-    ]
-    quiet = [f"--{kind}_opt=quiet" for kind in ("mypy", "mypy_grpc")]
-    protoc = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(proto), *plugins, *quiet]
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(proto)]
     services = [name for name in files if name.endswith("_service.proto")]
-    for kinds, inputs in (
-        (("python", "mypy"), files),
-        (("grpc_python", "mypy_grpc"), services),
+    for kind, plugin, inputs in (
+        ("python", "mypy", files),
+        ("grpc_python", "mypy_grpc", services),
     ):
-        outputs = [f"--{kind}_out={out}" for kind in kinds]
-        command = [*protoc, *outputs, *inputs]
+        outputs = [f"--{kind}_out={out}", f"--{plugin}_out={out}", f"--{plugin}_opt=quiet"]
+        command = [*protoc, _where(f"protoc-gen-{plugin}"), *outputs, *inputs]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
     for package in out.iterdir():
         (package / "py.typed").touch()
     return len(files)
+
+
+def _where(plugin: str) -> str:
+    """Tells protoc where a plugin is.
+
+    It lies beside this interpreter, which a venv that is not activated does not put on PATH; or on
+    PATH, where pip puts it for a build of its own.
+    """
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(plugin, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
+    if found is None:
+        raise FileNotFoundError(f"{plugin}: not found; mypy-protobuf has it")
+    return f"--plugin={plugin}={found}"
 
 
 class StubHook(BuildHookInterface):  # type: ignore[misc,unused-ignore]
