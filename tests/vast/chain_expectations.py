@@ -12,6 +12,7 @@ from typing import Any
 from vast.chain_server import ChainServer
 from xsp.vast.v1 import resolution_pb2 as pb
 from xsp.vast.v1 import vast_pb2
+from xsp_server.vast.merge import Link, merge
 from xsp_server.vast.parse import parse
 
 _OUTCOMES = {
@@ -35,6 +36,8 @@ def check(resolution: pb.Resolution, server: ChainServer) -> None:
     _check_errors(resolution, expected)
     _check_fallback(resolution, expected)
     _check_xml(resolution, expected)
+    if "xml_version" not in server.chain.documents["options"]:
+        _check_whole(resolution)
     _check_others(resolution, expected)
 
 
@@ -152,6 +155,33 @@ def _check_xml(resolution: pb.Resolution, expected: Mapping[str, Any]) -> None:
         assert expected["xml_ad_parameters"] == [
             each.linear.ad_parameters.value for ad in merged.ads for each in ad.inline.creatives
         ]
+
+
+def _check_whole(resolution: pb.Resolution) -> None:
+    """The version of the merged document has a place for all of the ads.
+
+    Every URL that is there to be requested is in it, as often as the answer lists it.
+    """
+    for ad, resolved in zip(parse(resolution.xml.encode()).ads, resolution.ads, strict=True):
+        assert _without_old_ids(ad) == _without_old_ids(resolved.ad)
+        assert _requested(merge([Link(ad, 0)])) == _requested(resolved)
+
+
+def _without_old_ids(ad: vast_pb2.Ad) -> vast_pb2.Ad:
+    """An ad without `idValue`, which only 4.0 has, and 4.0 has one UniversalAdId."""
+    copied = vast_pb2.Ad()
+    copied.CopyFrom(ad)
+    for creative in copied.inline.creatives:
+        for each in creative.universal_ad_ids:
+            each.ClearField("id_value")
+    return copied
+
+
+def _requested(resolved: pb.ResolvedAd) -> Counter[tuple[Any, ...]]:
+    """Every tracking URL with what it is for, as often as it is there."""
+    return Counter(
+        (url.kind, url.event, url.offset, url.id, url.url) for url in resolved.tracking_urls
+    )
 
 
 def _check_others(resolution: pb.Resolution, expected: Mapping[str, Any]) -> None:

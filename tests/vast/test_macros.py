@@ -185,6 +185,17 @@ def test_given_values_come_before_made_ones_and_made_ones_before_worked_out_ones
     assert fill_macros(url, values) == "given 1 out"
 
 
+def test_what_the_chain_itself_knows_is_not_overridden():
+    names = ("ERRORCODE", "ADSERVINGID", "BLOCKEDADCATEGORIES")
+    values = MacroValues(dict.fromkeys((*names, "PODSEQUENCE"), "given"))
+    url = "".join(f"[{name}]" for name in (*names, "PODSEQUENCE"))
+    assert fill_macros(url, values) == "givengivengivengiven"
+    made = values.made({"ERRORCODE": 301, "ADSERVINGID": "s", "PODSEQUENCE": 2})
+    assert fill_macros(url, made) == "301sgivengiven"
+    assert fill_macros(url, values.made(dict.fromkeys(names, Absence.UNKNOWN))) == "given" * 4
+    assert fill_macros(url, values) == "given" * 4
+
+
 def test_names_that_are_not_listed_have_no_text_whatever_is_given():
     values = MacroValues({"VENDOR": "x"})
     assert values.text("VENDOR") is None

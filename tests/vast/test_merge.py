@@ -115,6 +115,8 @@ def test_categories_are_blocked_by_authority_each_code_once() -> None:
         ((None, "2", "3"), "2"),
         ((None, None, "3"), "3"),
         (("1", None, None), "1"),
+        (("", " ", "3"), "3"),
+        (("", "2", None), "2"),
     ],
 )
 def test_the_first_wrappers_price_counts(prices: tuple[str | None, ...], expected: str) -> None:
@@ -149,6 +151,22 @@ def test_a_page_is_never_put_together_from_two() -> None:
     assert len(merged.click_trackings) == 3
     links[-1] = Link(inline(linear(video_clicks=clicks("own"))), 13)
     assert merge(links).ad.inline.creatives[0].linear.video_clicks.click_through == url("own")
+
+
+def test_an_empty_page_of_the_inline_is_none() -> None:
+    closest = wrapper(
+        linear(video_clicks=clicks("first", "id")), linear(video_clicks=clicks("second"))
+    )
+    links = chain(
+        wrapper(linear(video_clicks=clicks("far"))),
+        closest,
+        inline(linear(video_clicks=clicks(""))),
+    )
+    merged = merge(links).ad.inline.creatives[0].linear.video_clicks
+    assert merged.click_through == url("first", "id"), "of the closest, the first in its document"
+    assert len(merged.click_trackings) == 4
+    links[:2] = chain(wrapper(linear()), wrapper())
+    assert merge(links).ad.inline.creatives[0].linear.video_clicks == clicks("")
 
 
 def test_clicks_that_hold_nothing_leave_nothing() -> None:
@@ -291,6 +309,21 @@ def test_icons_of_one_program_come_from_one_document() -> None:
     assert ("ib-c", 12) in urls(resolved, pb.TRACKING_KIND_ICON_CLICK)
 
 
+def test_icons_of_one_document_stay_in_its_order() -> None:
+    links = chain(
+        wrapper(linear(icons=[icon("A", "far")])),
+        wrapper(
+            linear(icons=[icon("A", "a1"), icon(None, "n1")]),
+            linear(icons=[icon("A", "a2"), icon("B", "b2")]),
+        ),
+        inline(linear()),
+    )
+    resolved = merge(links)
+    merged = resolved.ad.inline.creatives[0].linear.icons
+    assert [each.icon_view_trackings[0] for each in merged] == ["a1", "n1", "b2"]
+    assert [each.hop for each in resolved.icons] == [11, 11, 11]
+
+
 # Companions
 
 
@@ -317,6 +350,18 @@ def test_companions_of_wrappers_stand_behind_the_inlines_last_ones() -> None:
         for each in resolved.companions
     ] == [(0, 0, 12, True), (2, 0, 12, True), (2, 1, 11, True), (2, 2, 10, True)]
     assert resolved.ad.inline.creatives[2].companion_ads.required == "any"
+
+
+def test_companions_of_one_wrapper_stay_in_its_order() -> None:
+    links = chain(
+        wrapper(board(companion("far"))),
+        wrapper(board(companion("one"), required="any"), board(companion("two"), required="all")),
+        inline(linear()),
+    )
+    (_, made) = merge(links).ad.inline.creatives
+    shown = [each.static_resources[0].url for each in made.companion_ads.companions]
+    assert shown == ["one", "two", "far"]
+    assert made.companion_ads.required == "any"
 
 
 def test_companions_of_wrappers_get_a_creative_where_the_inline_has_none() -> None:

@@ -127,6 +127,12 @@ def test_the_first_price_from_the_outside_counts():
         hops=[0, 1, 2, 3],
     )
     assert read.price == pb.Price(model="CPV", currency="EUR", micros=2_500_000, hop=1)
+    empty = wrapper(price.format("CPM", "USD", " "))
+    read = facts(price.format("cpm", "usd", "1"), wrappers=[empty], hops=[0, 1])
+    assert read.price == pb.Price(model="CPM", currency="USD", micros=1_000_000, hop=1)
+    assert not facts("", wrappers=[empty], hops=[0, 1]).HasField("price")
+    read = facts(price.format("cpm", "usd", ""), wrappers=[empty], hops=[0, 1])
+    assert read.price == pb.Price(model="CPM", currency="USD", hop=1)
     read = facts(price.format("", " ", "secret"))
     assert read.price == pb.Price()
     assert read.HasField("price")

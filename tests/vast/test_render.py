@@ -13,7 +13,7 @@ from xsp.vast.v1 import violations_pb2 as v
 from xsp_server.vast.faults import VastUnwritable
 from xsp_server.vast.lint import lint
 from xsp_server.vast.parse import parse
-from xsp_server.vast.render import render
+from xsp_server.vast.render import render, render_whole
 from xsp_server.vast.schema import VERSIONS, name_of
 
 SCHEMAS = {
@@ -41,6 +41,68 @@ def test_a_message_comes_back_as_it_was(version, data, indent):
     rendered = render(original, indent=indent)
     assert parse(rendered.xml.encode()) == original
     assert not rendered.violations
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_message_that_some_version_holds_comes_back_whole(version, data):
+    original = data.draw(messages(version))
+    rendered = render_whole(original, VERSIONS[0])
+    read = parse(rendered.xml.encode())
+    assert read.version <= original.version
+    read.version = original.version
+    assert read == original
+
+
+@pytest.mark.parametrize(
+    ("content", "lowest", "chosen"),
+    [
+        ("<Error>1</Error>", 20, "2.0"),
+        ("<Error>1</Error>", 42, "4.2"),
+        ("<Error>1</Error><Error>2</Error>", 20, "4.0"),
+        ("<Pricing>1</Pricing>", 20, "3.0"),
+        ("<Expires>1</Expires>", 30, "4.1"),
+        ("<Survey>1</Survey><Survey>2</Survey>", 20, "4.3"),
+    ],
+)
+def test_the_lowest_version_that_holds_all_is_chosen(content, lowest, chosen):
+    vast = parse(inline(content, "2.0"))
+    rendered = render_whole(vast, lowest)
+    assert parse(rendered.xml.encode()).version == chosen
+    assert vast.version == "2.0"
+    assert all(each.HasField("line") for each in rendered.violations)
+
+
+FLASH = "<Verification><FlashResource>f</FlashResource>{}</Verification>"
+EXTENSION = "<CreativeExtensions><CreativeExtension>x</CreativeExtension></CreativeExtensions>"
+LINEAR = f"<Creatives><Creative><Linear>{EXTENSION}</Linear></Creative></Creatives>"
+OLD_ID = '<UniversalAdId idRegistry="r" idValue="v">1</UniversalAdId>'
+
+
+@pytest.mark.parametrize(
+    ("content", "chosen", "lost"),
+    [
+        # Nothing that is requested goes, though 3.0 would lose no more in number.
+        (f"<Error>1</Error><Error>2</Error>{LINEAR}", "4.0", ["CreativeExtension"]),
+        (f"<ViewableImpression><Viewable>1</Viewable></ViewableImpression>{LINEAR}", "4.0", None),
+        # Rather an attribute than an element.
+        (f"<Creatives><Creative>{OLD_ID * 2}</Creative></Creatives>", "4.2", ["@idValue"] * 2),
+        # Of versions that lose as much, the lowest.
+        (
+            "<AdVerifications>"
+            + FLASH.format("<VerificationParameters>p</VerificationParameters>")
+            + "</AdVerifications>",
+            "4.0",
+            ["VerificationParameters"],
+        ),
+    ],
+)
+def test_where_no_version_holds_all_the_one_that_loses_least_is_chosen(content, chosen, lost):
+    rendered = render_whole(parse(inline(content, "2.0")), VERSIONS[0])
+    assert parse(rendered.xml.encode()).version == chosen
+    gone = [each.path.rpartition("/")[2] for each in rendered.violations if not each.line]
+    assert gone == (lost or ["CreativeExtension"])
 
 
 @pytest.mark.parametrize("version", SCHEMAS)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from structlog.testing import capture_logs
 
 from vast.memory_upstream import (
     NOON,
@@ -24,6 +25,7 @@ from xsp.vast.v1 import macros_pb2
 from xsp.vast.v1 import resolution_pb2 as pb
 from xsp.vast.v1 import resolve_options_pb2 as options_pb
 from xsp.vast.v1 import vast_lists_pb2 as lists
+from xsp_server.vast.parse import parse
 from xsp_server.vast.resolver import (
     InvalidOptions,
     ResolverSettings,
@@ -422,6 +424,44 @@ async def test_an_ad_that_is_none_does_not_count_as_the_one_allowed() -> None:
     assert codes(resolution) == [101]
 
 
+async def test_an_ad_of_a_blocked_category_does_not_count_as_the_one_allowed() -> None:
+    blocked = '<BlockedAdCategories authority="iab">1</BlockedAdCategories>'
+    category = '<Category authority="iab">1</Category>'
+    below = vast(inline("x", category), inline("y", category), inline("a"), inline("b"))
+    upstream = Memory(
+        {TAG: vast(wrapper("w", "http://b.example/", blocked)), "http://b.example/": below}
+    )
+    resolution = await resolve(upstream)
+    assert ids(resolution) == ["a"]
+    assert codes(resolution) == [205, 205]
+    assert left_out(resolution) == [("b", lists.FAILURE_REASON_MULTIPLE_ADS_NOT_ALLOWED)]
+
+
+async def test_ads_stand_in_for_those_before_them_each_for_one() -> None:
+    lost = {"flags": 'fallbackOnNoAd="true"'}
+    upstream = Memory(
+        {
+            TAG: vast(
+                wrapper("p", "http://no.example/", sequence=1, **lost),
+                inline("a"),
+                wrapper("w1", "http://no.example/", **lost),
+                wrapper("w2", "http://no.example/", **lost),
+                inline("b"),
+                wrapper("w3", "http://no.example/", **lost),
+            ),
+            "http://no.example/": failed(lists.FAILURE_REASON_DNS_FAILED),
+        }
+    )
+    resolution = await resolve(upstream)
+    stands_for = {
+        each.ad.id: resolution.failures[each.fallback_for].chain[-1].ad_id
+        for each in resolution.ads
+        if each.HasField("fallback_for")
+    }
+    assert stands_for == {"a": "p", "b": "w1"}
+    assert [each.ad.sequence for each in resolution.ads] == [1, 0]
+
+
 async def test_the_one_ad_that_is_allowed_fails_alone() -> None:
     below = vast(wrapper("w2", "http://c.example/"), inline("b"))
     upstream = Memory(
@@ -536,6 +576,48 @@ async def test_a_chain_that_comes_back_by_a_redirect_is_a_loop() -> None:
     assert reasons(resolution) == [lists.FAILURE_REASON_LOOP]
 
 
+@pytest.mark.parametrize("back", [TAG, f"{TAG}#again", "http://real.example/1"])
+async def test_a_document_that_a_redirect_brings_back_is_not_used_again(back: str) -> None:
+    upstream = Memory(
+        {
+            TAG: Given(
+                vast(wrapper("w", "http://b.example/")).encode(), final_url="http://real.example/1"
+            ),
+            "http://b.example/": Given(
+                vast(wrapper("w", "http://c.example/")).encode(), final_url=back
+            ),
+        }
+    )
+    resolution = await resolve(upstream)
+    assert upstream.asked == [TAG, "http://b.example/"]
+    assert reasons(resolution) == [lists.FAILURE_REASON_LOOP]
+    assert [hop.reason for hop in resolution.hops] == [0, lists.FAILURE_REASON_LOOP]
+    assert [url.url for url in resolution.error_plan] == ["http://w.example/e?302"]
+
+
+async def test_an_address_that_redirects_to_itself_is_no_loop() -> None:
+    way = [Led(302, "http://cookies.example/"), Led(302, "http://b.example/")]
+    upstream = Memory(
+        {
+            TAG: vast(wrapper("w", "http://b.example/")),
+            "http://b.example/": Given(
+                vast(inline("a")).encode(), final_url="http://b.example/", redirects=way
+            ),
+        }
+    )
+    assert ids(await resolve(upstream)) == ["a"]
+
+
+async def test_what_a_redirect_brought_back_and_cannot_be_read_says_why() -> None:
+    upstream = Memory(
+        {
+            TAG: vast(wrapper("w", "http://b.example/")),
+            "http://b.example/": Given(b"<VAST", final_url=TAG),
+        }
+    )
+    assert reasons(await resolve(upstream)) == [lists.FAILURE_REASON_XML_MALFORMED]
+
+
 # Macros
 
 
@@ -579,6 +661,32 @@ async def test_settled_macros_are_filled_in_trackers_where_the_caller_wants_it()
     assert clicks.click_through.url == "http://page.example/[ADSERVINGID]"
     assert resolution.transaction_id == "t-1"
     assert "http://w.example/s%201/3/t-1" in [url.url for url in resolution.ads[0].tracking_urls]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (macros_pb2.MacroValue(), "1,2"),
+        (macros_pb2.MacroValue(text="9"), "1,2,9"),
+        (macros_pb2.MacroValue(items=macros_pb2.MacroItems(items=["9", "1"])), "1,2,9"),
+        (macros_pb2.MacroValue(absence=macros_pb2.MACRO_ABSENCE_WITHHELD), "1,2"),
+    ],
+)
+async def test_blocked_categories_that_are_given_join_those_of_the_chain(
+    given: macros_pb2.MacroValue, told: str
+) -> None:
+    blocked = '<BlockedAdCategories authority="iab">1</BlockedAdCategories>'
+    below = f"http://b.example/{told}"
+    upstream = Memory(
+        {
+            TAG: vast(wrapper("w", "http://b.example/[BLOCKEDADCATEGORIES]", blocked)),
+            below: vast(inline("a")),
+        }
+    )
+    options = Options(blocked_categories=[options_pb.CategoryBlock(authority="iab", codes=["2"])])
+    macros = macros_pb2.MacroOptions(values={"BLOCKEDADCATEGORIES": given})
+    await resolver(upstream).resolve(TAG, options=options, macros=macros)
+    assert upstream.asked == [TAG, below]
 
 
 async def test_without_values_of_the_caller_a_transaction_gets_an_id() -> None:
@@ -640,19 +748,50 @@ async def test_documents_come_along_on_demand_only() -> None:
         ((None, "4.9"), 0, "2.0"),
     ],
 )
-async def test_the_merged_xml_has_the_highest_version_on_the_way(
+async def test_the_merged_xml_has_the_highest_version_on_the_way_that_holds_it(
     versions: Sequence[str | None], wanted: int, written: str
 ) -> None:
     first, second = versions
+    silent = wrapper("w", "http://b.example/").replace("Error>", "Extensions>")
     upstream = Memory(
         {
-            TAG: vast(wrapper("w", "http://b.example/"), version=first),
+            TAG: vast(silent, version=first),
             "http://b.example/": vast(inline("a"), version=second),
         }
     )
     resolution = await resolve(upstream, xml_version=wanted)
     assert f'version="{written}"' in resolution.xml
     assert resolution.ads[0].inline_version == second
+
+
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+async def test_the_merged_xml_is_of_a_version_that_holds_all_errors(version: str) -> None:
+    upstream = Memory(
+        {
+            TAG: vast(wrapper("w", "http://b.example/"), version=version),
+            "http://b.example/": vast(inline("a"), version=version),
+        }
+    )
+    with capture_logs() as logged:
+        resolution = await resolve(upstream)
+    assert list(parse(resolution.xml.encode()).ads[0].inline.errors) == [
+        "http://w.example/e?[ERRORCODE]",
+        "http://a.example/e?[ERRORCODE]",
+    ]
+    assert not logged
+
+
+async def test_what_the_version_asked_for_cannot_hold_is_logged() -> None:
+    upstream = Memory(
+        {TAG: vast(wrapper("w", "http://b.example/")), "http://b.example/": vast(inline("a"))}
+    )
+    with capture_logs() as logged:
+        resolution = await resolve(upstream, xml_version=lists.VAST_VERSION_3_0)
+    assert resolution.xml.count("<Error>") == 1
+    (event,) = logged
+    assert event["log_level"] == "debug"
+    assert event["left_out"] == 1
+    assert event["paths"] == ["VAST/Ad[1]/InLine/Error[2]"]
 
 
 async def test_without_ads_the_xml_is_empty() -> None:
@@ -769,12 +908,17 @@ async def test_the_server_requests_what_the_caller_leaves_to_it(
     assert [url.url for url in handed] == fired
 
 
-async def test_a_resolver_that_requests_nothing_leaves_all_to_the_caller() -> None:
-    upstream = Memory({TAG: vast(wrapper("w", "http://b.example/")), "http://b.example/": "<x/>"})
-    resolution = await resolve(
-        upstream, error_firing=options_pb.ERROR_FIRING_SERVER_MUST_AND_SHOULD
-    )
-    assert [url.fired_by_server for url in resolution.error_plan] == [False]
+@pytest.mark.parametrize(
+    "firing",
+    [options_pb.ERROR_FIRING_SERVER_MUST, options_pb.ERROR_FIRING_SERVER_MUST_AND_SHOULD],
+)
+async def test_a_resolver_that_requests_nothing_refuses_to_have_it_left_to_it(
+    firing: options_pb.ErrorFiring.ValueType,
+) -> None:
+    upstream = Memory({})
+    with pytest.raises(InvalidOptions, match=r"options\.error_firing"):
+        await resolve(upstream, error_firing=firing)
+    assert not upstream.asks
 
 
 async def test_an_error_url_without_a_macro_is_planned_and_a_blank_one_is_not() -> None:
@@ -824,8 +968,7 @@ async def test_serverside_in_an_error_url_is_of_whoever_requests_it(
 
 
 async def test_serverside_is_the_clients_where_the_resolver_requests_nothing() -> None:
-    firing = options_pb.ERROR_FIRING_SERVER_MUST_AND_SHOULD
-    resolution = await resolve(side_of_errors(), error_firing=firing)
+    resolution = await resolve(side_of_errors())
     assert [url.url for url in resolution.error_plan][1] == "http://w.example/s?0"
 
 

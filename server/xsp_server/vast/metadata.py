@@ -117,10 +117,11 @@ def micros_of(text: str) -> int | None:
     return int(match[1] or "0") * 1_000_000 + int((match[2] or "").ljust(6, "0"))
 
 
-def _price(chain: Iterable[_Hop]) -> metadata_pb2.Price | None:
-    """The first price from the outside."""
-    hop = next((each for each in chain if each.content.HasField("pricing")), None)
-    if hop is None:
+def _price(chain: Sequence[_Hop]) -> metadata_pb2.Price | None:
+    """The first price from the outside; an empty element has none, and counts as the ad's alone."""
+    priced = (each for each in chain if each.content.pricing.value.strip())
+    hop = next(priced, chain[-1])
+    if not hop.content.HasField("pricing"):
         return None
     pricing = hop.content.pricing
     return metadata_pb2.Price(

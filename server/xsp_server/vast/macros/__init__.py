@@ -13,12 +13,12 @@ own and stay, and so do those that only a player can know (`Source.PLAYER`).
 """
 
 from xsp_server.vast.macros.choices import InvalidMacros, MacroChoices
-from xsp_server.vast.macros.disclosure import Judge, careful
+from xsp_server.vast.macros.disclosure import Judge, as_request, careful
 from xsp_server.vast.macros.filling import Spelling, fill
 from xsp_server.vast.macros.names import MACROS, SETTLED, Context, Kind, Macro, Source
 from xsp_server.vast.macros.session import Asked, values_of
 from xsp_server.vast.macros.settled import values_of_ad
-from xsp_server.vast.macros.values import Absence, MacroValues, Value
+from xsp_server.vast.macros.values import Absence, Item, MacroValues, Value
 
 __all__ = [
     "MACROS",
@@ -27,6 +27,7 @@ __all__ = [
     "Asked",
     "Context",
     "InvalidMacros",
+    "Item",
     "Judge",
     "Kind",
     "Macro",
@@ -35,6 +36,7 @@ __all__ = [
     "Source",
     "Spelling",
     "Value",
+    "as_request",
     "careful",
     "fill",
     "values_of",

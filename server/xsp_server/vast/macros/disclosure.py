@@ -31,6 +31,8 @@ def careful(request: BidRequest) -> BidRequest:
     seen.CopyFrom(request)
     for field in ("ifa", "ip", "ipv6", "geo"):
         seen.device.ClearField(field)
+    seen.user.ClearField("id")
+    seen.user.ClearField("buyeruid")
     return seen
 
 
@@ -68,7 +70,7 @@ def disclosed(values: Values, consent: pb.Consent, judge: Judge) -> Values:
     known = {name: value for name, value in values.items() if not isinstance(value, Absence)}
     if not known:
         return values
-    request = _as_request(known, consent)
+    request = as_request(known, consent)
     seen = judge(request)
     if seen is request:
         return values
@@ -79,8 +81,13 @@ def disclosed(values: Values, consent: pb.Consent, judge: Judge) -> Values:
     return {**values, **judged}
 
 
-def _as_request(values: Mapping[str, Known], consent: pb.Consent) -> BidRequest:
-    """The values and the consent in the places that OpenRTB 2.6 has for them."""
+def as_request(values: Mapping[str, Known], consent: pb.Consent) -> BidRequest:
+    """Values of personal macros, and the consent, in the places that OpenRTB 2.6 has for them.
+
+    Args:
+        values: by name.
+        consent: of the user.
+    """
     request = BidRequest()
     for name in _PLACES:
         if name in values:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from functools import cache
 from types import MappingProxyType
+from typing import Final
 from urllib.parse import quote
 
 from xsp_server.vast.macros.names import MACROS, Source
@@ -26,6 +27,9 @@ Values = Mapping[str, Value]
 """By name, without brackets."""
 
 NONE: Values = MappingProxyType({})
+
+_OF_CHAIN: Final = frozenset({"ERRORCODE", "ADSERVINGID", "BLOCKEDADCATEGORIES"})
+"""Names whose values nobody knows better than the chain: what it says of them is not overridden."""
 
 
 class MacroValues:
@@ -54,15 +58,18 @@ class MacroValues:
     def made(self, values: Values) -> "MacroValues":
         """The same with more of them, such as ERRORCODE, which differ from URL to URL.
 
-        They count before those that are worked out and those made earlier; given ones stay.
+        They count before those that are worked out and those made earlier. Given ones stay, but for
+        ERRORCODE, ADSERVINGID and BLOCKEDADCATEGORIES that are known.
         """
-        other = MacroValues(self._given)
+        known = {name for name in _OF_CHAIN & values.keys() if _is_known(values[name])}
+        given = {name: value for name, value in self._given.items() if name not in known}
+        other = MacroValues(given if known else self._given)
         other._made = {**self._made, **values}
         other._work_out = self._work_out
         other._texts = {
             name: text
             for name, text in self._texts.items()
-            if name not in values or name in self._given
+            if name not in values or name in other._given
         }
         return other
 
@@ -78,6 +85,10 @@ class MacroValues:
             if name in values:
                 return values[name]
         return self._work_out().get(name)
+
+
+def _is_known(value: Value) -> bool:
+    return not isinstance(value, Absence)
 
 
 def _text(name: str, value: Value | None) -> str | None:

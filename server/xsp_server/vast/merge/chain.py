@@ -84,9 +84,9 @@ def _joined(own: vast_pb2.Ad, wrappers: Sequence[Content]) -> vast_pb2.Ad:
                 inline.viewable_impression.MergeFrom(wrapper.viewable_impression)
                 inline.viewable_impression.ClearField("unknown")
     ad.MergeFrom(own)
-    # The first Wrapper's price counts (VAST 4.3 section 3.4.8).
+    # The first Wrapper's price counts (VAST 4.3 section 3.4.8); an empty element has none.
     for wrapper in wrappers:
-        if wrapper.HasField("pricing"):
+        if wrapper.pricing.value.strip():
             ad.inline.pricing.CopyFrom(wrapper.pricing)
             break
     return ad

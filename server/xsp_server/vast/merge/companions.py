@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from xsp.vast.v1 import resolution_pb2, vast_pb2
-from xsp_server.vast.merge.joining import join
+from xsp_server.vast.merge.joining import closest_first, join
 from xsp_server.vast.merge.origins import Origins
 
 Placed = tuple[int, vast_pb2.CompanionAds]
@@ -80,7 +80,7 @@ def _own_offers(inline: vast_pb2.InLine, position: int) -> list[_Offer]:
 def _add_offers(offers: list[_Offer], merged: vast_pb2.InLine, wrappers: Sequence[Placed]) -> None:
     """Puts the Wrappers' companions behind the InLine's, those of the closest one first."""
     home = _last_with_companions(merged)
-    for place, companion_ads in reversed(wrappers):
+    for place, companion_ads in closest_first(wrappers):
         for companion in companion_ads.companions:
             if not _has_resource(companion):
                 continue

@@ -6,7 +6,7 @@ from typing import Any, Final
 from xsp.vast.v1 import resolution_pb2, vast_pb2
 from xsp_server.vast.merge.companions import merge_companions
 from xsp_server.vast.merge.icons import list_icons, merge_icons
-from xsp_server.vast.merge.joining import join
+from xsp_server.vast.merge.joining import closest_first, join
 from xsp_server.vast.merge.origins import Origins
 
 Linears = Sequence[tuple[int, vast_pb2.Linear]]
@@ -81,16 +81,19 @@ def _merge_linear(merged: vast_pb2.Linear, own: vast_pb2.Linear, wrappers: Linea
     if joined.HasField("video_clicks"):
         joined.video_clicks.ClearField("unknown")
         joined.video_clicks.ClearField("click_through")
-        closest = None
-        if not own.video_clicks.click_through.url:
-            pages = (linear.video_clicks.click_through for _, linear in reversed(wrappers))
-            closest = next((page for page in pages if page.url), None)
-        if closest is not None:
-            joined.video_clicks.click_through.CopyFrom(closest)
         if not joined.video_clicks.ByteSize():
             joined.ClearField("video_clicks")
     joined.MergeFrom(own)
+    page = None if own.video_clicks.click_through.url else _closest_page(wrappers)
+    if page is not None:
+        joined.video_clicks.click_through.CopyFrom(page)
     merged.CopyFrom(joined)
+
+
+def _closest_page(wrappers: Linears) -> vast_pb2.IdentifiedUrl | None:
+    """The `ClickThrough` closest to the InLine; an empty one is none."""
+    pages = (linear.video_clicks.click_through for _, linear in closest_first(wrappers))
+    return next((page for page in pages if page.url), None)
 
 
 def _list_linear(everyone: Linears, creative: int, origins: Origins) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from xsp.vast.v1 import resolution_pb2, vast_pb2
+from xsp_server.vast.merge.joining import closest_first
 from xsp_server.vast.merge.origins import Origins
 
 Placed = tuple[int, vast_pb2.Linear]
@@ -33,7 +34,7 @@ def merge_icons(
     positions: list[int] = []
     chosen: list[vast_pb2.Icon] = []
     taken: dict[str, tuple[int, set[str]]] = {}
-    for place, each in ((position, own), *reversed(wrappers)):
+    for place, each in ((position, own), *closest_first(wrappers)):
         for icon in each.icons:
             program = icon.program.casefold()
             if program:

@@ -1,9 +1,15 @@
 """Lists of several documents as one."""
 
 from collections.abc import Iterable, MutableSequence, Sequence
+from operator import itemgetter
 from typing import TypeVar
 
 Item = TypeVar("Item")
+
+
+def closest_first(placed: Iterable[tuple[int, Item]]) -> Sequence[tuple[int, Item]]:
+    """Items with their positions in the chain: the closest document's first, each in its order."""
+    return sorted(placed, key=itemgetter(0), reverse=True)  # what is alike stays in its order
 
 
 def join(own: MutableSequence[Item], others: Sequence[Iterable[Item]]) -> None:

@@ -46,6 +46,13 @@ _ATTRIBUTE_VALUE: Final = violations_pb2.VIOLATION_RULE_ATTRIBUTE_VALUE
 _AD_CONTENT: Final = violations_pb2.VIOLATION_RULE_AD_CONTENT
 _ERROR: Final = violations_pb2.VIOLATION_SEVERITY_ERROR
 
+OF_VERSION: Final = frozenset({_NOT_IN_VERSION, _ATTRIBUTE_NOT_IN_VERSION, _REPEATED})
+"""The rules by which one version leaves out what another may hold."""
+
+
+class NotWhole(Exception):
+    """The version can't hold all of the message."""
+
 
 class Writer:
     """Writes one document.
@@ -56,12 +63,19 @@ class Writer:
         lacking: what the version requires and the message lacks.
     """
 
-    def __init__(self, version: Version, *, indent: bool) -> None:
-        """Starts with nothing."""
+    def __init__(self, version: Version, *, indent: bool = False, whole: bool = False) -> None:
+        """Starts with nothing.
+
+        Args:
+            version: to write.
+            indent: whether the XML is spread over lines.
+            whole: whether to raise `NotWhole` at the first thing that the version can't hold.
+        """
         self.parts: list[str] = []
         self.left_out: list[violations_pb2.Violation] = []
         self.lacking: list[violations_pb2.Violation] = []
         self._version = version
+        self._whole = whole
         self._margin = "\n" if indent else ""  # what stands before a tag
         self._step = "  " if indent else ""
         self._line = 1
@@ -76,6 +90,9 @@ class Writer:
         """Writes the element of a message; `path` is as violations have it."""
         fields: Fields = dict(message.ListFields())
         unknown = _by_path(fields.pop(plan.unknown)) if plan.unknown in fields else {}
+        fits = plan.fields.issuperset(fields)
+        if self._whole and not fits:  # told before anything is written for nothing
+            raise NotWhole
         own = unknown.pop("", ()) if unknown else ()
         attributes = self._attributes(fields, plan, own, path)
         text = self._text(fields[plan.text], path) if plan.text and plan.text in fields else ""
@@ -87,7 +104,7 @@ class Writer:
             self.parts.append(f"{margin}</{name}>")
         else:
             self.parts.append(f"{self._margin}<{name}{attributes}>{text}</{name}>")
-        if not plan.fields.issuperset(fields):
+        if not fits:
             self._leave_out_fields(message, fields.keys() - plan.fields, path)
         for where in unknown:
             self._leave_out(f"{path}/{where}", _NOT_IN_VERSION, "its element is not written")
@@ -271,6 +288,8 @@ class Writer:
     def _leave_out(
         self, path: str, rule: "violations_pb2.ViolationRule.ValueType", problem: str
     ) -> None:
+        if self._whole and rule in OF_VERSION:
+            raise NotWhole
         self.left_out.append(_violation(path, rule, f"left out: {problem}"))
 
 

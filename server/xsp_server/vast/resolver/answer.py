@@ -1,16 +1,16 @@
 """The contract's message of what a resolution found. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from xsp.vast.v1 import metadata_pb2, resolution_pb2, vast_pb2
+from xsp.vast.v1 import metadata_pb2, resolution_pb2, vast_pb2, violations_pb2
 from xsp.vast.v1 import resolve_options_pb2 as options_pb
 from xsp.vast.v1 import vast_lists_pb2 as lists
 from xsp.vast.v1.vast_lists_pb2 import VastVersion
 from xsp_server.vast.merge import Link, merge, way_of
 from xsp_server.vast.metadata import metadata_of
-from xsp_server.vast.render import render
+from xsp_server.vast.render import render, render_whole
 from xsp_server.vast.resolver.error_plan import plan_errors
 from xsp_server.vast.resolver.outcome import Chain, Found, LeftOut, Outcome
 from xsp_server.vast.resolver.reasons import CODES
@@ -18,7 +18,7 @@ from xsp_server.vast.resolver.requests import Filler
 from xsp_server.vast.resolver.trace import Step, Trace, timestamp
 from xsp_server.vast.resolver.tracker_macros import filled
 from xsp_server.vast.resolver.wishes import Wishes
-from xsp_server.vast.schema import name_of, version_of
+from xsp_server.vast.schema import Version, name_of, version_of
 
 Ending: TypeAlias = resolution_pb2.ResolutionOutcome.ValueType
 
@@ -42,11 +42,13 @@ class Context:
         wishes: the caller's.
         filler: fills macros.
         trace: the steps.
+        lost: told what the version of the merged XML can't hold, where that is anything.
     """
 
     wishes: Wishes
     filler: Filler
     trace: Trace
+    lost: Callable[[Sequence[violations_pb2.Violation]], None]
 
 
 def answer(outcome: Outcome, context: Context) -> resolution_pb2.Resolution:
@@ -80,7 +82,7 @@ def answer(outcome: Outcome, context: Context) -> resolution_pb2.Resolution:
     if expiries:
         resolution.expire_time.CopyFrom(timestamp(min(expiries)))
     if options_pb.RESOLUTION_PART_XML in wishes.parts:
-        resolution.xml = _xml(resolution, outcome, wishes)
+        resolution.xml = _xml(resolution, outcome, context)
     if options_pb.RESOLUTION_PART_ADS not in wishes.parts:
         for ad in resolution.ads:
             ad.ClearField("ad")
@@ -185,9 +187,26 @@ def _expiry_ns(chain: Chain, steps: Sequence[Step]) -> int | None:
     return min(expiries, default=None)
 
 
-def _xml(resolution: resolution_pb2.Resolution, outcome: Outcome, wishes: Wishes) -> str:
-    """All ads as one document, of the highest version on their ways unless another is wanted."""
-    version = wishes.xml_version or max(
+def _xml(resolution: resolution_pb2.Resolution, outcome: Outcome, context: Context) -> str:
+    """All ads as one document, whole: as the version that is wanted, or one that can hold them.
+
+    It is at least the highest version on their ways. Wrappers add to an ad what its own version may
+    have no place for, such as a second `Error` in 3.0.
+    """
+    wanted = context.wishes.xml_version
+    version = wanted or _highest(outcome)
+    ads = [resolved.ad for resolved in resolution.ads]
+    document = vast_pb2.Vast(version=name_of(version), ads=ads)
+    rendered = render(document) if wanted else render_whole(document, version)
+    left_out = [each for each in rendered.violations if not each.HasField("line")]
+    if left_out:
+        context.lost(left_out)
+    return rendered.xml
+
+
+def _highest(outcome: Outcome) -> Version:
+    """The highest version on the ways to the ads; without ads the newest."""
+    return max(
         (
             version_of(link.version or "") or _LOWEST
             for found in outcome.found
@@ -195,8 +214,6 @@ def _xml(resolution: resolution_pb2.Resolution, outcome: Outcome, wishes: Wishes
         ),
         default=_NEWEST,
     )
-    ads = [resolved.ad for resolved in resolution.ads]
-    return render(vast_pb2.Vast(version=name_of(version), ads=ads)).xml
 
 
 _LOWEST: Final = VastVersion.VAST_VERSION_2_0

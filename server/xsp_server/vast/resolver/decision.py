@@ -6,14 +6,16 @@ out; `settle` puts together what became of them. Between the two lies all that t
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import count, repeat
 from typing import Final, NamedTuple
 
 from xsp.vast.v1 import vast_lists_pb2 as lists
 from xsp.vast.v1 import vast_pb2
 from xsp_server.vast.merge import Link, blocked_by, blocked_category, with_more
+from xsp_server.vast.resolver.addresses import without_fragment
 from xsp_server.vast.resolver.outcome import Chain, Failed, Found, LeftOut, NoAd, Outcome
 from xsp_server.vast.resolver.reasons import Reason
-from xsp_server.vast.resolver.requirements import Refusal, refusal_of
+from xsp_server.vast.resolver.requirements import Refusal, refusal_of, refusal_of_wrapper
 from xsp_server.vast.resolver.wishes import Wishes
 
 
@@ -26,7 +28,9 @@ class Place(NamedTuple):
         sequence: place in the player's pod that the document fills; None: none in particular.
         allows_many: whether more than the first stand-alone ad may be used.
         follows: whether its Wrappers may be followed.
-        visited: addresses that the chain has been to.
+        address: the document's own, as written; empty: the caller gave it.
+        visited: addresses that the chain has been to above: as written, and where the documents
+            came from. Like the former without fragments, which no server sees.
     """
 
     source: int
@@ -34,7 +38,12 @@ class Place(NamedTuple):
     sequence: int | None = None
     allows_many: bool = True
     follows: bool = True
+    address: str = ""
     visited: frozenset[str] = frozenset()
+
+    def has_been_at(self, final: str | None) -> bool:
+        """Whether an address that redirects ended at is one of a document above."""
+        return final is not None and without_fragment(final) in self.visited
 
     def below(
         self, candidate: "Candidate", address: str, base: str | None, wishes: Wishes
@@ -50,8 +59,10 @@ class Place(NamedTuple):
         if len(self.chain) >= wishes.max_hops:
             message = f"one Wrapper more than the {wishes.max_hops} that are followed"
             return lists.FAILURE_REASON_HOP_LIMIT, message
-        if address == base or address in self.visited:
-            return lists.FAILURE_REASON_LOOP, "the chain came back to an address"
+        visited = self.visited.union((self.address, without_fragment(base or "")))
+        asked = without_fragment(address)
+        if asked in visited:
+            return LOOP
         link = candidate.link
         return Place(
             source=self.source,
@@ -60,7 +71,8 @@ class Place(NamedTuple):
             # What a Wrapper above doesn't allow, none below can.
             allows_many=self.allows_many and _allows_many(link, wishes),
             follows=_follows(link.ad.wrapper, wishes),
-            visited=self.visited.union((address, base or address)),
+            address=asked,
+            visited=visited,
         )
 
 
@@ -99,9 +111,12 @@ class Candidate(NamedTuple):
     is_followed: bool = False
 
     @property
-    def is_unusable(self) -> bool:
-        """Whether it is no ad at all."""
-        return self.refusal is not None and self.refusal[0] == lists.FAILURE_REASON_AD_UNUSABLE
+    def is_passed_over(self) -> bool:
+        """Whether the next ad is tried in any case: it is no ad at all, or of a blocked category.
+
+        For the latter VAST 4.3 section 3.19.2 says so.
+        """
+        return self.refusal is not None and self.refusal[0] in _PASSED_OVER
 
 
 class Decision(NamedTuple):
@@ -193,19 +208,26 @@ def _order(found: Found) -> tuple[bool, int]:
 
 
 def _replace(decision: Decision, pod: Sequence[Outcome], alone: Sequence[Outcome]) -> None:
-    """Lets stand-alone ads stand in for those that failed, each for one, in document order."""
-    spare = [found for outcome in alone for found in outcome.found]
-    for candidate, outcome in (
-        *zip(decision.pod, pod, strict=True),
-        *zip(decision.alone, alone, strict=False),
+    """Lets stand-alone ads stand in for those that failed, each for one, in document order.
+
+    For a stand-alone ad only those behind it do: those before it are shown anyway.
+    """
+    spare = [(place, found) for place, outcome in enumerate(alone) for found in outcome.found]
+    for place, candidate, outcome in (
+        *zip(repeat(-1, len(pod)), decision.pod, pod, strict=True),
+        *zip(count(), decision.alone, alone, strict=False),
     ):
-        if spare and candidate.may_be_replaced and outcome.failed and not outcome.found:
-            stand_in = spare.pop(0)
-            stand_in.stands_for = outcome.failed[0]
-            if candidate.sequence is not None:
-                stand_in.sequence = candidate.sequence
+        if candidate.may_be_replaced and outcome.failed and not outcome.found:
+            behind = [each for each in spare if each[0] > place]
+            if behind:
+                spare.remove(behind[0])
+                stand_in = behind[0][1]
+                stand_in.stands_for = outcome.failed[0]
+                if candidate.sequence is not None:
+                    stand_in.sequence = candidate.sequence
 
 
+LOOP: Final[Refusal] = (lists.FAILURE_REASON_LOOP, "the chain came back to an address")
 _EMPTY: Final[Refusal] = (lists.FAILURE_REASON_NO_AD, "a document without any ad")
 _NOTHING_ALLOWED: Final[Refusal] = (
     lists.FAILURE_REASON_NO_AD,
@@ -214,6 +236,9 @@ _NOTHING_ALLOWED: Final[Refusal] = (
 _NOT_FOLLOWED: Final[Refusal] = (
     lists.FAILURE_REASON_WRAPPER_NOT_ALLOWED,
     "a Wrapper, and nothing else, below one that allows no further Wrappers",
+)
+_PASSED_OVER: Final = frozenset(
+    {lists.FAILURE_REASON_AD_UNUSABLE, lists.FAILURE_REASON_CATEGORY_BLOCKED}
 )
 _UNUSABLE: Final = lists.FAILURE_REASON_AD_UNUSABLE
 
@@ -282,6 +307,8 @@ def _candidate(link: Link, place: Place, wishes: Wishes, refusal: Refusal | None
         sequence = ad.sequence
     refusal = refusal or _unusable(ad, kind)
     if kind == "wrapper":
+        if refusal is None and wishes.requirements is not None:
+            refusal = refusal_of_wrapper(ad, wishes.requirements)
         wanted = wishes.fallback_on_no_ad
         replaced = ad.wrapper.fallback_on_no_ad if wanted is None else wanted
         return Candidate(link, sequence, refusal, replaced, is_followed=refusal is None)

@@ -11,8 +11,9 @@ from xsp_server.vast.faults import VastUnreadable
 from xsp_server.vast.limits import Limits
 from xsp_server.vast.lint import lint
 from xsp_server.vast.parse import parse
-from xsp_server.vast.resolver.addresses import complete
+from xsp_server.vast.resolver.addresses import complete, without_fragment
 from xsp_server.vast.resolver.decision import (
+    LOOP,
     Candidate,
     Decision,
     Place,
@@ -101,7 +102,7 @@ class Driver:
         await self._ask(step)
         if step.reason in _FORBIDDEN and not (step.document and step.document.redirects):
             raise TagRefused(self._index, step.message, self._tag.path)
-        return await self._go_on(step, Place(self._index, visited=frozenset({tag_uri})))
+        return await self._go_on(step, Place(self._index, address=without_fragment(tag_uri)))
 
     async def _go_on(self, step: Step, place: Place) -> Outcome:
         """What becomes of a document that has come, or not.
@@ -112,6 +113,8 @@ class Driver:
             if step.vast is None:
                 self._call.trace.end(step)
                 return _failed(place.chain, (step.reason, step.message), step)
+            if place.has_been_at(step.base):
+                return self._refused(step, place.chain, LOOP)
             received = Received(step.vast, step.index, place, step.base)
             decision = decide(received, self._call.wishes)
             if decision.failure is not None:
@@ -147,7 +150,7 @@ class Driver:
             outcome = await self._one(received, candidate)
             outcomes.append(outcome)
             may_be_replaced = may_be_replaced or candidate.may_be_replaced
-            if outcome.found or not (may_be_replaced or candidate.is_unusable):
+            if outcome.found or not (may_be_replaced or candidate.is_passed_over):
                 break
         return outcomes
 
@@ -188,7 +191,7 @@ class Driver:
         return self._refused(step, chain, below)
 
     def _refused(self, step: Step, chain: Chain, refusal: Refusal) -> Outcome:
-        """An address that is not asked."""
+        """An address that is not asked, or that redirects must not have led to."""
         step.reason, step.message = refusal
         self._call.trace.end(step)
         return _failed(chain, refusal, step)

@@ -30,7 +30,7 @@ def plan_errors(outcome: Outcome, fill: Fill, firing: Firing) -> list[resolution
         fill: fills macros.
         firing: which of them the server requests.
     """
-    by_server = _BY_SERVER.get(firing, frozenset())
+    by_server = FIRED_BY_SERVER.get(firing, frozenset())
     return [
         resolution_pb2.ErrorUrl(
             url=fill(each.url, each.code, each.chain, each.duty in by_server),
@@ -44,12 +44,13 @@ def plan_errors(outcome: Outcome, fill: Fill, firing: Firing) -> list[resolution
     ]
 
 
-_BY_SERVER = {
+FIRED_BY_SERVER = {
     options_pb.ERROR_FIRING_SERVER_MUST: frozenset({resolution_pb2.FIRING_DUTY_MUST}),
     options_pb.ERROR_FIRING_SERVER_MUST_AND_SHOULD: frozenset(
         {resolution_pb2.FIRING_DUTY_MUST, resolution_pb2.FIRING_DUTY_SHOULD}
     ),
 }
+"""Duties of the URLs that the server requests, by the wish for it."""
 
 
 class _Planned(NamedTuple):

@@ -145,12 +145,24 @@ class Session(Protocol):
     """Whom a resolution is for, as far as the resolver itself wants to know."""
 
     @property
+    def context(self) -> Any:
+        """What is the same in all of its calls: a dataclass with the fields of the message.
+
+        Ids, device, page, language and cookies are replaced where servers may not see them.
+        """
+        ...
+
+    @property
     def was_told(self) -> bool:
         """Whether the caller told it. If not, CACHEBUSTING and TIMESTAMP are fresh every time."""
         ...
 
     def to_message(self) -> session_context_pb2.SessionContext:
         """All that is known, filled in."""
+        ...
+
+    def seen_as(self, context: Any, /, *, cookies: bool) -> "Session":
+        """The same session with another context, with or without its cookies."""
         ...
 
     def branch(self) -> Any:

@@ -10,6 +10,7 @@ from xsp.vast.v1.resolve_options_pb2 import AdRequirements
 from xsp_server.vast.macros import (
     Absence,
     Asked,
+    Item,
     Judge,
     MacroChoices,
     MacroValues,
@@ -78,11 +79,7 @@ class Filler:
         """The address of a document below these Wrappers."""
         if not self._may_have_macros(address):
             return address
-        blocked = with_more(
-            blocked_by(link.ad.wrapper for link in chain), self._wishes.blocked_categories
-        )
-        codes = dict.fromkeys(code for codes in blocked.values() for code in codes)
-        return self._fill(address, {"BLOCKEDADCATEGORIES": tuple(codes)} if codes else {})
+        return self._fill(address, self._blocked(chain))
 
     def error(self, url: str, code: int, chain: Chain, by_server: bool) -> str:
         """An Error URL of a chain that failed with this code, for whoever requests it."""
@@ -94,6 +91,7 @@ class Filler:
         }
         if chain and chain[-1].ad.HasField("inline"):
             values |= values_of_ad(chain[-1].ad)
+        values["PODSEQUENCE"] = _place_in_pod(chain)
         return self._fill(url, values)
 
     def of_trackers(self, ad: vast_pb2.Ad, sequence: int | None) -> Callable[[str], str] | None:
@@ -110,6 +108,21 @@ class Filler:
         values = self._known().made({**values_of_ad(ad), "PODSEQUENCE": place})
         spellings = self._choices.spellings
         return lambda url: fill(url, values, spellings=spellings, only=names)
+
+    def _blocked(self, chain: Chain) -> Mapping[str, Value]:
+        """The categories that the Wrappers above and the caller block, in whatever way it says."""
+        blocked = with_more(
+            blocked_by(link.ad.wrapper for link in chain), self._wishes.blocked_categories
+        )
+        codes: list[Item] = [code for codes in blocked.values() for code in codes]
+        if not codes:
+            return {}
+        given = self._choices.given.get("BLOCKEDADCATEGORIES", ())
+        if isinstance(given, str | int | float):
+            codes.append(given)
+        elif not isinstance(given, Absence):
+            codes += given
+        return {"BLOCKEDADCATEGORIES": tuple(dict.fromkeys(codes))}
 
     def _may_have_macros(self, url: str) -> bool:
         return "[" in url or bool(self._choices.spellings and "%" in url)
@@ -139,6 +152,12 @@ class Filler:
             "TIMESTAMP": now.isoformat(timespec="milliseconds"),
             "CACHEBUSTING": f"{self._origin.randbits(64) % 10**8:08d}",
         }
+
+
+def _place_in_pod(chain: Chain) -> Value:
+    """The place of an ad in the player's pod: what is behind a Wrapper keeps the Wrapper's."""
+    places = (link.ad.sequence for link in chain if link.ad.HasField("sequence"))
+    return next(places, Absence.UNKNOWN)
 
 
 def _new_id(randbits: RandBits) -> str:

@@ -19,6 +19,11 @@ def refusal_of(ad: vast_pb2.Ad, needs: Needs) -> Refusal | None:
     return next((refusal for check in _CHECKS for refusal in check(ad, needs)), None)
 
 
+def refusal_of_wrapper(ad: vast_pb2.Ad, needs: Needs) -> Refusal | None:
+    """The requirement that a Wrapper itself doesn't meet, whatever is behind it; None: it does."""
+    return next(_check_condition(ad, needs), None)
+
+
 def _check_linearity(ad: vast_pb2.Ad, needs: Needs) -> Iterator[Refusal]:
     if needs.linearity == resolve_options_pb2.LINEARITY_UNSPECIFIED:
         return

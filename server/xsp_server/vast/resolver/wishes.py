@@ -68,7 +68,8 @@ class Wishes:
         enforce_blocked_categories: whether an ad of such is refused.
         firing: who requests the planned Error URLs.
         parts: of the answer.
-        xml_version: of the merged XML; unspecified: the highest in the chains.
+        xml_version: of the merged XML; unspecified: the lowest, from the highest in the chains on,
+            that holds all of it.
         strict: whether deviations from the standard are listed.
         use_cache: whether documents may come from the cache.
         headers: to send with every request.
