@@ -23,10 +23,11 @@ from xsp.state.v1.campaign_pb2 import CampaignStatus, Flight, Pacing, PacingMode
 from xsp.state.v1.guarantee_pb2 import DecisionSource, Durability, FailPolicy
 from xsp.state.v1.state_service_pb2 import TrackSpendRequest
 from xsp_server.errors import InvalidRequest, MissingField
+from xsp_server.openrtb.money import to_decimal
 from xsp_server.state.accounts import Accounts
 from xsp_server.state.backend import AMOUNT_MAX, Book, Entry, Kind, Move, StateBackend, StoreAway
 from xsp_server.state.backend import apply_all as apply_to_all
-from xsp_server.state.budgets import BudgetTracker, from_micros
+from xsp_server.state.budgets import BudgetTracker
 from xsp_server.state.faults import CampaignNotFound, Overflow, RequestIdReused
 from xsp_server.state.memory import InMemoryBackend
 from xsp_server.state.messages import amount_of, cost_of
@@ -135,7 +136,7 @@ async def test_a_tracker_tells_what_it_can_t_do():
     ],
 )
 def test_amounts_have_two_decimals_at_least(micros, text):
-    assert str(from_micros(micros)) == text
+    assert str(to_decimal(micros)) == text
 
 
 # Spent at once

@@ -29,7 +29,7 @@ def test_the_name_of_a_counter_is_json_that_tells_all_of_it(value: str):
         limit=3,
         window=Window(unit=WindowUnit.WINDOW_UNIT_SESSION),
     )
-    name, _ = rule_of("caps", told, 0).counter(value, value, NOW)
+    name, *_ = rule_of("caps", told, 0).counter("bid", value, value, NOW)
     parts = [told.scope, told.custom_scope, value, told.window.unit, 0, 1, "", value, 0]
     assert name == json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     assert counter_name(name).session_id == value
@@ -43,8 +43,8 @@ def test_only_calendar_windows_begin_anew_by_themselves():
     )
     rule, other = rule_of("caps", cap(3, window=aligned), 0), rule_of("caps", cap(3), 0)
     day = 86_400_000
-    assert rule.counter("x", "", NOW) != rule.counter("x", "", NOW + day)
-    assert other.counter("x", "", NOW) == other.counter("x", "", NOW + day)
+    assert rule.counter("bid", "x", "", NOW) != rule.counter("bid", "x", "", NOW + day)
+    assert other.counter("bid", "x", "", NOW) == other.counter("bid", "x", "", NOW + day)
 
 
 def test_a_cap_that_comes_again_is_not_read_again():

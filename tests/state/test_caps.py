@@ -162,6 +162,100 @@ async def test_a_cooldown_keeps_two_impressions_apart():
     assert await world.shown(candidate("a", resting)) == [True]
 
 
+def of_the_calendar(unit) -> Window:
+    return Window(unit=unit, alignment=CALENDAR)
+
+
+@pytest.mark.parametrize("limit", [5, None])
+@pytest.mark.parametrize("unit", [WindowUnit.WINDOW_UNIT_HOUR, WindowUnit.WINDOW_UNIT_DAY])
+async def test_a_cooldown_goes_on_where_a_window_of_the_calendar_ends(backend, limit, unit):
+    world = World("2026-11-24 23:59:59", backend)
+    resting = custom(limit, cooldown=seconds(1800), window=of_the_calendar(unit))
+    began = world.clock.now_ms
+    assert await world.shown(candidate("a", resting)) == [True]
+    for now in (began + 500, began + 1000, began + 1_799_999):
+        world.clock.now_ms = now
+        [told] = await world.show(candidate("a", resting))
+        assert told.denied_by.denial == CapDenial.CAP_DENIAL_COOLDOWN
+        assert told.denied_by.frees_at == timestamp(began + 1_800_000)
+    world.clock.go(1)
+    assert await world.shown(candidate("a", resting)) == [True]
+    counts, _ = await world.caps.page(ListFrequencyCountsRequest(subject=Subject(user_id="u")))
+    assert [each.count for each in counts] == [1]  # today's; the cooldown's own is not told
+    await world.caps.reset(ResetFrequencyRequest(subject=Subject(user_id="u")))
+    assert await world.shown(candidate("a", resting)) == [True]
+
+
+async def test_of_limit_and_cooldown_apart_each_says_when_it_frees():
+    world = World("2026-11-24 23:00")
+    day = of_the_calendar(WindowUnit.WINDOW_UNIT_DAY)
+    both = custom(2, cooldown=seconds(7200), window=day)
+    began = world.clock.now_ms
+    assert await world.shown(candidate("a", both)) == [True]
+    [told] = await world.show(candidate("a", both))
+    assert told.denied_by.denial == CapDenial.CAP_DENIAL_COOLDOWN
+    assert told.denied_by.frees_at == timestamp(began + 2 * HOUR)
+    await world.caps.record(
+        RecordFrequencyRequest(
+            request_id="r", subject=Subject(user_id="u"), candidates=[candidate("a", both)]
+        )
+    )
+    [told] = await world.show(candidate("a", both))
+    assert told.denied_by.denial == CapDenial.CAP_DENIAL_LIMIT
+    assert told.denied_by.count == 2
+    assert told.denied_by.frees_at == timestamp(began + 2 * HOUR)  # later than midnight
+
+
+async def test_of_two_caps_on_one_counter_the_one_that_frees_last_denies():
+    world = World()
+    minute = Window(duration=seconds(60))
+    wide = custom(5, cap_id="wide", cooldown=seconds(5), window=minute)
+    narrow = custom(2, cap_id="narrow", window=minute)
+    began = world.clock.now_ms
+    assert await world.shown(candidate("a", wide, narrow)) == [True]
+    world.clock.go(5000)
+    assert await world.shown(candidate("a", wide, narrow)) == [True]
+    [told] = await world.show(candidate("a", wide, narrow))
+    assert told.denied_by.cap_id == "narrow"
+    assert {each.cap_id: each.frees_at for each in told.caps} == {
+        "wide": timestamp(began + 10_000),
+        "narrow": timestamp(began + 60_000),
+    }
+
+
+async def test_more_counters_than_a_step_takes_are_refused_at_their_candidate():
+    world = World()
+    caps = [custom(1, str(number), cap_id=str(number)) for number in range(64)]
+    parent = ""
+    for level in range(8):
+        lines = [custom(1, f"{level}.{number}", cap_id=str(number)) for number in range(64)]
+        await world.put(f"c{level}", 1, parent_id=parent, caps=lines)
+        parent = f"c{level}"
+    scopes = {f"{level}.{number}": "x" for level in range(8) for number in range(64)}
+    scopes |= {str(number): "x" for number in range(64)}
+    with pytest.raises(InvalidRequest) as caught:
+        await world.show(candidate("a", *caps, campaign_id="c7", custom_scopes=scopes))
+    assert caught.value.violations[0].path == "candidates[0].caps"
+    assert "at most 512 counters" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["\0", "a\0b", "ä", "x" * 5000, "\n", "=", "0" * 36])
+async def test_a_candidate_may_have_any_name(name):
+    world = World()
+    told = candidate(name, custom(1))
+    assert await world.shown(told, request_id="r") == [True]
+    assert await world.shown(told, request_id="r") == [True]
+    assert await world.shown(told, request_id="s") == [False]
+
+
+async def test_what_is_too_long_for_a_counter_is_refused_at_its_candidate():
+    world = World()
+    told = candidate("a", cap(1, scope=CapScope.CAP_SCOPE_CREATIVE), creative_id="x" * 5000)
+    with pytest.raises(InvalidRequest) as caught:
+        await world.show(candidate("b", custom(1)), told)
+    assert caught.value.violations[0].path == "candidates[1]"
+
+
 async def test_caps_that_share_a_counter_are_told_apart():
     world = World()
     caps = (custom(5, cap_id="wide"), custom(1, cap_id="narrow"), custom(cooldown=seconds(1)))

@@ -953,7 +953,7 @@ async def test_one_that_is_forgotten_while_it_is_repeated_is_not_found():
 async def test_who_was_cut_off_before_all_was_held_and_is_over_needs_an_id_of_its_own():
     world = World()
     await world.put(total=5, caps=[cap(1)])
-    world.backend.leave_after(3)  # the version of the campaigns, the plan, the money
+    world.backend.leave_after(4)  # the version of the campaigns, the plan, the room, the money
     assert outcome(await world.reserve("r", 1, frequency=shown_to())) == "REFUSED_BUDGET"
     world.backend.come_back()
     assert await money_of(world) == (0, 1)

@@ -94,3 +94,29 @@ async def test_the_version_grows_with_each_change_and_only_then(backend: StateBa
 def test_a_campaign_has_an_id():
     with pytest.raises(InvalidRequest, match="campaign_id"):
         document("")
+
+
+async def test_an_expected_version_of_all_campaigns_must_be_so(backend: StateBackend):
+    version = await backend.campaigns_version()
+    first = await backend.put_campaign(document("c1", "k"), T0, expected_version=version)
+    assert first.status is PutStatus.STORED
+    outdated = PutOutcome(PutStatus.OUTDATED, None)
+    # Judged after the revision, before the key.
+    assert await backend.put_campaign(document("c2", "k"), T0, expected_version=version) == outdated
+    assert await backend.delete_campaign("c1", expected_version=version) == outdated
+    differs = PutOutcome(PutStatus.DIFFERS, first.document)
+    old = {"expected_revision": 7, "expected_version": version}
+    assert await backend.put_campaign(document(), T0, **old) == differs
+    assert await backend.delete_campaign("c1", **old) == differs
+    version = await backend.campaigns_version()
+    taken = await backend.put_campaign(document("c2", "k"), T0, expected_version=version)
+    assert taken.status is PutStatus.TAKEN
+    gone = await backend.delete_campaign("c1", expected_revision=1, expected_version=version)
+    assert gone.status is PutStatus.STORED
+
+
+async def test_a_put_that_is_repeated_may_expect_a_version_that_is_over(backend: StateBackend):
+    version = await backend.campaigns_version()
+    first = await backend.put_campaign(document(request_id="r1"), T0, expected_version=version)
+    again = await backend.put_campaign(document(request_id="r1"), T0 + 9, expected_version=version)
+    assert again == PutOutcome(PutStatus.REPLAYED, first.document)

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from xsp_server.errors import ConfigError
+from xsp_server.state import urls
 from xsp_server.state.memory import InMemoryBackend
 from xsp_server.state.postgres import DatabaseBackend
 from xsp_server.state.redis import RedisBackend
@@ -78,6 +79,83 @@ def test_another_url_is_told_with_all_that_there_are_and_is_not_repeated(url):
         "postgresql://…"
     )
     assert "secret" not in message or url == "secret"
+
+
+@pytest.mark.parametrize(
+    ("url", "meant"),
+    [
+        ("postgres://user:secret@host/db", "postgresql://…"),
+        ("sqlite://state.db", "sqlite:///FILE, with three slashes"),
+        ("sqlite3:///state.db", "sqlite:///FILE"),
+        ("valkey://host", "redis://…"),
+    ],
+)
+def test_another_way_to_write_a_store_of_ours_is_told(url, meant):
+    with pytest.raises(ConfigError) as caught:
+        backend_of(url)
+    scheme = url.partition(":")[0]
+    assert str(caught.value).startswith(f"state.url: got {scheme}://: did you mean {meant}?")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://h/abc", "redis://… has a database that is no number"),
+        ("redis+cluster://a:1,b:2/abc", "redis+cluster://… has a database that is no number"),
+        ("rediss://h:99999", "rediss://… has a port above 65535"),
+        ("redis+cluster://a:1,b:many", "redis+cluster://… has a port that is no number"),
+        ("postgresql://u:p@h:99999/db", "postgresql://… has a port above 65535"),
+        ("postgresql://u:p@h:many/db", "postgresql://… has a port that is no number"),
+        ("postgresql://u:p@[::1/db", "postgresql://… can't be read"),
+    ],
+)
+def test_a_url_that_a_client_would_read_in_its_own_way_is_refused(url, told):
+    with pytest.raises(ConfigError) as caught:
+        backend_of(url)
+    scheme = url.partition(":")[0]
+    assert str(caught.value) == (
+        f"state.url: {told}; expected {scheme}://user:password@host:port/database, with %2F and "
+        "%40 for / and @ in a password"
+    )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://[::1]",
+        "redis://[::1]:6380/15",
+        "redis://h:/",
+        "redis+cluster://a:1,b",
+        "postgresql://u@one:5432,two:5433/db",
+        "postgresql:///db",
+    ],
+)
+async def test_a_url_that_fits_is_taken(url):
+    await backend_of(url).close()
+
+
+def test_a_file_that_can_not_be_made_is_refused_at_once(tmp_path, monkeypatch):
+    with pytest.raises(ConfigError) as caught:
+        backend_of(f"sqlite:///{tmp_path}/gone/state.db")
+    assert str(caught.value) == (
+        f"state.url: there is no folder {tmp_path}/gone; expected one for state.db"
+    )
+    file = tmp_path / "state.db"
+    file.touch()
+    monkeypatch.setattr(urls.os, "access", lambda place, _: place != file)
+    with pytest.raises(ConfigError, match=r"state.url: .*/state.db can't be written; expected"):
+        backend_of(f"sqlite:///{file}")
+    monkeypatch.setattr(urls.os, "access", lambda place, _: place != tmp_path)
+    with pytest.raises(ConfigError, match=f"state.url: {tmp_path} can't be written; expected"):
+        backend_of(f"sqlite:///{tmp_path}/new.db")
+
+
+def test_the_class_for_a_sqlite_file_is_named_to_who_takes_the_one_for_databases():
+    with pytest.raises(ConfigError, match=r"SQLite files are for SqliteBackend\(path\)"):
+        DatabaseBackend("sqlite:///state.db")
+    with pytest.raises(ConfigError, match=r"the scheme 'mysql'; expected postgresql://[^;]*$"):
+        DatabaseBackend("mysql://host/db")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
@@ -11,16 +11,20 @@ from xsp.rpc.v1.status_pb2 import Status
 from xsp.state.v1 import state_service_pb2 as pb
 from xsp.state.v1.budget_pb2 import BudgetChange, ReservationResult
 from xsp.state.v1.campaign_key_pb2 import CampaignKey
+from xsp.state.v1.campaign_pb2 import Campaign
 from xsp.state.v1.frequency_pb2 import FrequencyResult
 from xsp.state.v1.guarantee_pb2 import DecisionBasis, DecisionSource
 from xsp_server.errors import MissingField, XspError
+from xsp_server.service.once import Once
 from xsp_server.service.request_ids import Answers, check_request_id, content_of
 from xsp_server.service.status import Context, to_status
 from xsp_server.state.accounts import Accounts
+from xsp_server.state.answered import Answered
 from xsp_server.state.backend import StoreAway
 from xsp_server.state.campaign_rules import Settings
 from xsp_server.state.faults import (
     CampaignHasReservations,
+    CampaignNotFound,
     InvalidField,
     check_distinct,
     check_number,
@@ -36,6 +40,11 @@ DEFAULT_INTERVAL_MS: Final = 100
 
 Answer = TypeVar("Answer", bound=Message)
 Result = TypeVar("Result", FrequencyResult, ReservationResult)
+_Rare = pb.PutCampaignRequest | pb.DeleteCampaignRequest | pb.ResetFrequencyRequest
+
+_ANSWER: Final = "answer"
+_PLAN: Final = "plan"
+"""What the store keeps of rare calls: the answer, and what it will be, before the last step."""
 
 
 class StateServicer:
@@ -67,7 +76,11 @@ class StateServicer:
         self._keep_ms = keep_ms
         self._poll_seconds = poll_seconds
         self._silence_ms = silence_ms
-        self._answers: dict[type[Message], Answers[Message]] = {}
+        self._calls: dict[type[Message], tuple[Answers[Any], dict[str, bytes]]] = {}
+        self._puts = Once(self._remembered(pb.PutCampaignResponse))
+        self._deletions = Once(self._remembered(pb.DeleteCampaignResponse))
+        self._resets = Once(self._remembered(pb.ResetFrequencyResponse))
+        self._answered = Answered(accounts.backend, accounts.clock, keep_ms)
         self._watchers: set[asyncio.Event] = set()
 
     async def PutCampaign(  # noqa: N802
@@ -84,7 +97,9 @@ class StateServicer:
             )
             return pb.PutCampaignResponse(campaign=campaign, created=created)
 
-        return await self._once(request, pb.PutCampaignResponse, put)
+        return await self._once_for_all(
+            request, self._puts, lambda: self._kept(request, pb.PutCampaignResponse, put)
+        )
 
     async def GetCampaign(  # noqa: N802
         self, request: pb.GetCampaignRequest, _context: Context
@@ -114,29 +129,46 @@ class StateServicer:
         Raises:
             CampaignHasReservations: some are held, and are not to be released.
         """
+        released = 0
+
+        def answer_of(campaign: Campaign) -> pb.DeleteCampaignResponse:
+            return pb.DeleteCampaignResponse(campaign=campaign, released_reservations=released)
+
+        async def release(settings: Settings) -> None:
+            nonlocal released
+            released += await self._release_all(settings, may=request.release_reservations)
+            await self._keep(_PLAN, request, answer_of(settings.message))
 
         async def delete() -> pb.DeleteCampaignResponse:
             if not request.campaign_id:
                 raise MissingField("campaign_id", "the id of the campaign to delete")
-            released = 0
-
-            async def release(settings: Settings) -> None:
-                nonlocal released
-                held = await self.reservations.held_by(settings)
-                if held and not request.release_reservations:
-                    raise CampaignHasReservations(
-                        f"{settings.id} has {len(held)} held reservations, such as {held[0]}; "
-                        "release them first, or set release_reservations"
-                    )
-                for start in range(0, len(held), MAX_RESERVATIONS):
-                    await self.reservations.release(held[start : start + MAX_RESERVATIONS])
-                released = len(held)
-
             expected = request.expected_revision if request.HasField("expected_revision") else None
-            campaign = await self.campaigns.delete(request.campaign_id, expected, release)
-            return pb.DeleteCampaignResponse(campaign=campaign, released_reservations=released)
+            try:
+                return answer_of(
+                    await self.campaigns.delete(request.campaign_id, expected, release)
+                )
+            except CampaignNotFound:
+                # By this call itself, cut off before it answered, or by the same at another server.
+                planned = await self._answered.find(_PLAN, request.request_id, request)
+                if planned is None:
+                    raise
+                return pb.DeleteCampaignResponse.FromString(planned)
 
-        return await self._once(request, pb.DeleteCampaignResponse, delete)
+        return await self._once_for_all(
+            request, self._deletions, lambda: self._kept(request, pb.DeleteCampaignResponse, delete)
+        )
+
+    async def _release_all(self, settings: Settings, *, may: bool) -> int:
+        """Releases what is held of a campaign; how many reservations."""
+        held = await self.reservations.held_by(settings)
+        if held and not may:
+            raise CampaignHasReservations(
+                f"{settings.id} has {len(held)} held reservations, such as {held[0]}; "
+                "release them first, or set release_reservations"
+            )
+        for start in range(0, len(held), MAX_RESERVATIONS):
+            await self.reservations.release(held[start : start + MAX_RESERVATIONS])
+        return len(held)
 
     async def CheckFrequency(  # noqa: N802
         self, request: pb.CheckFrequencyRequest, _context: Context
@@ -180,7 +212,7 @@ class StateServicer:
         async def reset() -> pb.ResetFrequencyResponse:
             return pb.ResetFrequencyResponse(removed=await self.caps.reset(request))
 
-        return await self._once(request, pb.ResetFrequencyResponse, reset)
+        return await self._once_for_all(request, self._resets, reset)
 
     async def ListFrequencyCounts(  # noqa: N802
         self, request: pb.ListFrequencyCountsRequest, _context: Context
@@ -295,11 +327,8 @@ class StateServicer:
 
     async def _once(
         self,
-        request: pb.PutCampaignRequest
-        | pb.DeleteCampaignRequest
-        | pb.CheckAndIncrementFrequencyRequest
+        request: pb.CheckAndIncrementFrequencyRequest
         | pb.RecordFrequencyRequest
-        | pb.ResetFrequencyRequest
         | pb.TrackSpendRequest
         | pb.ReserveBudgetRequest
         | pb.CommitReservationRequest
@@ -313,23 +342,71 @@ class StateServicer:
         This process remembers answers whole. The store knows the moves of a call by ids of their
         own, so a repetition that reaches another process changes nothing either. `content` is that
         of the request, for who has it already.
+
+        Raises:
+            RequestIdReused: the id came before with other content, or is under way with it.
         """
-        check_request_id(request.request_id)
-        answers = self._answers.get(answer)
-        if answers is None:
-            answers = self._answers[answer] = self._remembered(answer)
-        known = answers.find(request.request_id, request)
+        request_id = request.request_id
+        check_request_id(request_id)
+        calls = self._calls.get(answer)
+        if calls is None:
+            calls = self._calls[answer] = self._remembered(answer), {}
+        answers, under_way = calls
+        known = answers.find(request_id, request)
         if isinstance(known, answer):
             return _replayed(known)
-        response = await act()
+        if content is None:
+            content = content_of(request)
+        first = under_way.get(request_id)
+        if first is not None and first != content:
+            raise answers.reused(request_id, first, request)
+        under_way[request_id] = content
+        try:
+            response = await act()
+        finally:
+            if under_way.get(request_id) is content:  # else a repetition is under way
+                del under_way[request_id]
         if self._backend.in_process or not _is_away(response):
-            known_as = content_of(request) if content is None else content
-            answers.add(request.request_id, known_as, response)
+            answers.add(request_id, content, response)
         for watcher in self._watchers:
             watcher.set()
         return response
 
-    def _remembered(self, answer: type[Answer]) -> Answers[Message]:
+    async def _once_for_all(
+        self, request: _Rare, once: Once[Answer], act: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """Answers a rare call: those at the same time are one run.
+
+        Raises:
+            RequestIdReused: the id came before with other content, or is under way with it.
+        """
+        check_request_id(request.request_id)
+        response = await once.answer(request.request_id, request, act)
+        for watcher in self._watchers:
+            watcher.set()
+        return response
+
+    async def _kept(
+        self, request: _Rare, answer: type[Answer], act: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """The answer that the store keeps of a call; else acts, and has it kept.
+
+        Raises:
+            RequestIdReused: the id came before with other content.
+            StoreAway: the store can't be reached; whether the answer is kept is not known.
+        """
+        first = await self._answered.find(_ANSWER, request.request_id, request)
+        if first is None:
+            first = await self._keep(_ANSWER, request, await act())
+        return answer.FromString(first)
+
+    async def _keep(self, what: str, request: _Rare, answer: Message) -> bytes:
+        """Has something kept of a call; what is kept of it, which is what came first."""
+        return await self._answered.keep(
+            what, request.request_id, request, answer.SerializeToString()
+        )
+
+    def _remembered(self, answer: type[Answer]) -> Answers[Answer]:
         return Answers(
             answer, self._keep_ms / 1000, lambda: self._clock() / 1000, personal=("subject",)
         )

@@ -28,7 +28,7 @@ Time
 One call: `apply(book, moves, now_ms)`
     1. Due holds are expired: of the holds in state HELD with `expires_at <= now_ms`, in the order
        of (expires_at, id), the first `DUE_AT_ONCE`. More than that wait for the next call; until
-       then their counts stay held, which is never too little.
+       then their counts stay held, which is never too little (`expiring.py` asks again).
     2. Each move is done, one after the other, each seeing what those before it did. Nobody else's
        move comes between.
 
@@ -528,6 +528,8 @@ class PutStatus(StrEnum):
     """The last put of this campaign had the same request_id: it is stored already."""
     DIFFERS = "differs"
     """It has another revision than was expected."""
+    OUTDATED = "outdated"
+    """Some campaign was stored or deleted since the version that was expected."""
     TAKEN = "taken"
     """Another campaign has its key."""
     ABSENT = "absent"
@@ -541,7 +543,7 @@ class PutOutcome:
     Attributes:
         status: what happened.
         document: STORED, REPLAYED: as it is stored, or was last before deletion; DIFFERS: as it
-            is, None where there is none; TAKEN: the other campaign; ABSENT: None.
+            is, None where there is none; TAKEN: the other campaign; ABSENT, OUTDATED: None.
     """
 
     status: PutStatus
@@ -609,13 +611,18 @@ class StateBackend(Protocol):
         ...
 
     async def put_campaign(
-        self, document: CampaignDocument, now_ms: int, *, expected_revision: int | None = None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """Creates or replaces a campaign, in one atomic step.
 
         Judged in this order: REPLAYED (the stored one has this request_id, not empty), DIFFERS
-        (0 is expected where there is none), TAKEN, STORED. The document's own revision and times
-        are ignored.
+        (0 is expected where there is none), OUTDATED (`campaigns_version` is another), TAKEN,
+        STORED. The document's own revision and times are ignored.
         """
         ...
 
@@ -628,9 +635,13 @@ class StateBackend(Protocol):
         ...
 
     async def delete_campaign(
-        self, campaign_id: str, *, expected_revision: int | None = None
+        self,
+        campaign_id: str,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
-        """Deletes a campaign: ABSENT, DIFFERS or STORED."""
+        """Deletes a campaign, in one atomic step: ABSENT, DIFFERS, OUTDATED or STORED."""
         ...
 
     async def campaigns_version(self) -> int:

@@ -6,11 +6,10 @@ limit that comes later finds what was spent before.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
-from xsp.money.v1.money_pb2 import Money
 from xsp.state.v1.budget_pb2 import (
     BudgetRefusal,
     BudgetRefusalReason,
@@ -21,7 +20,9 @@ from xsp.state.v1.campaign_pb2 import BudgetLimits, Campaign
 from xsp.state.v1.guarantee_pb2 import DecisionBasis, FailPolicy
 from xsp.state.v1.state_service_pb2 import TrackSpendRequest, TrackSpendResponse
 from xsp_server.errors import MissingField
+from xsp_server.openrtb.money import micros_told, to_decimal
 from xsp_server.state import budget_status as statuses
+from xsp_server.state import expiring
 from xsp_server.state.backend import (
     Book,
     Kind,
@@ -37,7 +38,7 @@ from xsp_server.state.basis import away, is_open, stored
 from xsp_server.state.budget_status import Level, levels_of
 from xsp_server.state.campaign_rules import Settings
 from xsp_server.state.campaigns import Campaigns, Lineage
-from xsp_server.state.faults import InvalidField, Overflow, RequestIdReused
+from xsp_server.state.faults import Overflow, RequestIdReused
 from xsp_server.state.messages import (
     HOUR_MS,
     Clock,
@@ -51,7 +52,6 @@ from xsp_server.state.messages import (
 from xsp_server.state.money_book import book_of
 from xsp_server.values import value
 
-MICROS: Final = 1_000_000
 _ACTIVE: Final = BudgetState.BUDGET_STATE_ACTIVE
 
 
@@ -191,7 +191,8 @@ class Budgets:
         """
         levels = levels_of(lineage, now_ms)
         move = Move(Kind.CHECK, statuses.entries(levels, 0, now_ms))
-        [outcome] = await self._backend.apply(book_of(lineage[-1].id), [move], now_ms)
+        book = book_of(lineage[-1].id)
+        [outcome] = await expiring.read(self._backend, book, [move], now_ms)
         return status_of(levels, outcome, now_ms)
 
     async def spend(self, request: TrackSpendRequest) -> TrackSpendResponse:
@@ -232,9 +233,12 @@ class Budgets:
             content=packed(request),
             keep_ms=self._keep_ms,
         )
-        [outcome] = await self._backend.apply(book_of(lineage[-1].id), [move], now_ms)
+        book = book_of(lineage[-1].id)
+        [outcome] = await self._backend.apply(book, [move], now_ms)
         if outcome.status is Status.REUSED:
             raise _reused(request, outcome)
+        if _is_held_up(outcome):
+            outcome = await self._spend_again(request, book, move)
         check_overflow(outcome)
         if outcome.replayed:
             levels = levels_of(lineage, outcome.at)
@@ -247,6 +251,17 @@ class Budgets:
             replayed=outcome.replayed,
             basis=stored(self._backend, wrote=accepted and not outcome.replayed),
         )
+
+    async def _spend_again(self, request: TrackSpendRequest, book: Book, move: Move) -> Outcome:
+        """Spends what is refused as long as holds are there that may be due.
+
+        A retry comes the same way: the first refusal is repeated, and so is what this becomes.
+        """
+        now_ms = self._clock()
+        await expiring.expire(self._backend, book, now_ms)
+        again = replace(move, id=f"again/{request.request_id}" if move.id else "")
+        [outcome] = await self._backend.apply(book, [again], now_ms)
+        return outcome
 
     def _spent_while_away(
         self, settings: Settings, micros: int, failure: StoreAway
@@ -286,6 +301,12 @@ def refusal_while_away(settings: Settings, asked: int) -> BudgetRefusal:
         reason=BudgetRefusalReason.BUDGET_REFUSAL_REASON_STORE_AWAY,
         asked=money(settings.currency, asked),
     )
+
+
+def _is_held_up(outcome: Outcome) -> bool:
+    """Whether all that refused might pass if what is held were less."""
+    refused = [numbers for numbers in outcome.numbers if numbers.why]
+    return bool(refused) and all(numbers.held for numbers in refused)
 
 
 def check_overflow(outcome: Outcome) -> None:
@@ -344,7 +365,7 @@ class BudgetTracker:
         self._budgets = Budgets(backend, self._campaigns, clock)
 
     async def put_campaign(
-        self, campaign_id: str, total: Decimal | None, *, currency: str = "USD"
+        self, campaign_id: str, total: Decimal | float | None, *, currency: str = "USD"
     ) -> None:
         """Creates a campaign, or replaces its settings; what it has spent stays.
 
@@ -357,19 +378,21 @@ class BudgetTracker:
             InvalidRequest: one of these can't be.
             StoreAway: the store can't be reached.
         """
-        limits = None if total is None else BudgetLimits(total=_money(currency, total, "total"))
+        total_ = None if total is None else money(currency, micros_told(total, "total"))
+        limits = None if total_ is None else BudgetLimits(total=total_)
         await self._campaigns.put(
             Campaign(campaign_id=campaign_id, currency=currency, limits=limits)
         )
 
     async def track_spend(
-        self, campaign_id: str, amount: Decimal, *, request_id: str = ""
+        self, campaign_id: str, amount: Decimal | float, *, request_id: str = ""
     ) -> Tracked:
         """Spends all of it, or nothing.
 
         Args:
             campaign_id: who pays.
-            amount: in the campaign's currency, from 0 up, with at most 6 decimals.
+            amount: in the campaign's currency, from 0 up, with at most 6 decimals; a float stands
+                for the shortest decimal that names it.
             request_id: makes a retry harmless, for an hour. Empty: a retry spends again.
 
         Raises:
@@ -383,7 +406,7 @@ class BudgetTracker:
             TrackSpendRequest(
                 request_id=request_id,
                 campaign_id=campaign_id,
-                amount=_money(currency, amount, "amount"),
+                amount=money(currency, micros_told(amount)),
             )
         )
         if not response.HasField("budget"):
@@ -409,9 +432,9 @@ def _tracked(told: BudgetStatus, currency: str, *, accepted: bool) -> Tracked:
     return Tracked(
         accepted=accepted,
         currency=currency,
-        spent=from_micros(told.spent.micros),
-        reserved=from_micros(told.reserved.micros),
-        remaining=from_micros(told.remaining.micros) if told.HasField("remaining") else None,
+        spent=to_decimal(told.spent.micros),
+        reserved=to_decimal(told.reserved.micros),
+        remaining=to_decimal(told.remaining.micros) if told.HasField("remaining") else None,
         state=state_name(told),
     )
 
@@ -419,20 +442,3 @@ def _tracked(told: BudgetStatus, currency: str, *, accepted: bool) -> Tracked:
 def state_name(told: BudgetStatus) -> str:
     """The state without its prefix."""
     return BudgetState.Name(told.state).removeprefix("BUDGET_STATE_")
-
-
-def from_micros(micros: int) -> Decimal:
-    """The amount, with at least two decimals: 997500000 is 997.50."""
-    whole, part = divmod(micros, MICROS)
-    return Decimal(f"{whole}.{f'{part:06d}'.rstrip('0').ljust(2, '0')}")
-
-
-def _money(currency: str, amount: Decimal, path: str) -> Money:
-    """An amount exactly in micros."""
-    try:
-        micros = amount * MICROS
-        if int(micros) == micros and abs(micros) < 2**63:
-            return money(currency, int(micros))
-    except (InvalidOperation, ValueError, OverflowError):
-        pass
-    raise InvalidField(path, f"expected an amount with at most 6 decimals, got {amount}")

@@ -13,7 +13,8 @@ from typing import Final
 
 from xsp.state.v1.campaign_key_pb2 import CampaignKey
 from xsp.state.v1.campaign_pb2 import Campaign, CampaignStatus
-from xsp_server.errors import MissingField
+from xsp_server.errors import MissingField, Overloaded
+from xsp_server.state import expiring
 from xsp_server.state.backend import (
     CampaignDocument,
     PutOutcome,
@@ -48,6 +49,11 @@ MAX_LEVELS: Final = 8
 
 Lineage = tuple[Settings, ...]
 """A campaign and its parents, from itself to the top."""
+
+TRIES: Final = 16
+"""How often a campaign is checked and changed anew where other servers changed some meanwhile."""
+RETRY_SECONDS: Final = 0.1
+"""Advice on when to come again, where that was not enough."""
 
 _PAGE: Final = 1000
 
@@ -212,6 +218,7 @@ class Campaigns:
             CampaignChanged: it has another revision.
             RequestIdReused: the request id came before with other content.
             StoreAway: the store can't be reached.
+            Overloaded: other servers change campaigns all the time.
         """
         body = _body(campaign)
         settings = settings_of(body)
@@ -219,16 +226,11 @@ class Campaigns:
             settings.id, settings.key, body.SerializeToString(deterministic=True), request_id
         )
         async with self._writing:
-            await self.refresh()
-            before = self._by_id.get(settings.id)
-            if not (before and request_id and await self._was_put_by(request_id, settings.id)):
-                await self._check_place(settings, before)
-            outcome = await self._backend.put_campaign(
-                document, self._clock(), expected_revision=expected_revision
-            )
-            stored = _stored(outcome, settings, document)
-            await self._changed(lambda: self._add(stored))
-        return stored.message, stored.message.revision == 1
+            for _ in range(TRIES):
+                stored = await self._try_to_put(settings, document, expected_revision)
+                if stored is not None:
+                    return stored.message, stored.message.revision == 1
+        raise _crowded(settings.id)
 
     async def delete(
         self,
@@ -248,26 +250,20 @@ class Campaigns:
             CampaignHasChildren: others name it as their parent.
             CampaignChanged: it has another revision.
             StoreAway: the store can't be reached.
+            Overloaded: other servers change campaigns all the time.
         """
+        revision = expected_revision
         async with self._writing:
-            await self.refresh()
-            settings = self.get(campaign_id)
-            children = sorted(self._children.get(campaign_id, ()))
-            if children:
-                raise CampaignHasChildren(
-                    f"{campaign_id} is the parent of {len(children)} campaigns, such as "
-                    f"{children[0]}; delete them, or put them elsewhere, first"
-                )
-            revision = settings.message.revision
-            if expected_revision is not None and expected_revision != revision:
-                raise _changed(campaign_id, expected_revision, revision)
-            if before is not None:
-                await before(settings)
-            outcome = await self._backend.delete_campaign(campaign_id, expected_revision=revision)
-            if outcome.status is PutStatus.DIFFERS and outcome.document is not None:
-                raise _changed(campaign_id, revision, outcome.document.revision)
-            await self._changed(lambda: self._drop(campaign_id))
-        return settings.message
+            for _ in range(TRIES):
+                await self.refresh()
+                version, settings = self._version, self.get(campaign_id)
+                self._check_deletion(settings, revision)
+                revision = settings.message.revision
+                if before is not None:
+                    await before(settings)
+                if await self._try_to_delete(settings, version):
+                    return settings.message
+        raise _crowded(campaign_id)
 
     async def page(
         self,
@@ -306,6 +302,64 @@ class Campaigns:
                 return page, page_token(self._clock(), conditions, [page[-1].campaign_id])
             page.append(settings.message)
         return page, ""
+
+    async def _try_to_put(
+        self, settings: Settings, document: CampaignDocument, expected_revision: int | None
+    ) -> Settings | None:
+        """Puts a campaign where it may stand; None: others changed meanwhile what that rests on.
+
+        That is all campaigns, as none of the tree may have been put elsewhere, but for one that is
+        at the top and keeps its currency: nothing of it can break a tree.
+        """
+        await self.refresh()
+        version, before = self._version, self._by_id.get(settings.id)
+        request_id = document.request_id
+        if not (before and request_id and await self._was_put_by(request_id, settings.id)):
+            await self._check_place(settings, before)
+        is_free = not settings.parent_id and (
+            before is None or before.currency == settings.currency
+        )
+        expected = expected_revision
+        if expected is None and is_free:
+            expected = 0 if before is None else before.message.revision
+        outcome = await self._backend.put_campaign(
+            document,
+            self._clock(),
+            expected_revision=expected,
+            expected_version=None if is_free else version,
+        )
+        if outcome.status is PutStatus.OUTDATED:
+            return None
+        if outcome.status is PutStatus.DIFFERS and expected_revision is None:
+            return None
+        stored = _stored(outcome, settings, document)
+        await self._changed(lambda: self._add(stored))
+        return stored
+
+    def _check_deletion(self, settings: Settings, expected_revision: int | None) -> None:
+        """Raises where the campaign is not one to be deleted."""
+        children = sorted(self._children.get(settings.id, ()))
+        if children:
+            raise CampaignHasChildren(
+                f"{settings.id} is the parent of {len(children)} campaigns, such as "
+                f"{children[0]}; delete them, or put them elsewhere, first"
+            )
+        revision = settings.message.revision
+        if expected_revision is not None and expected_revision != revision:
+            raise _changed(settings.id, expected_revision, revision)
+
+    async def _try_to_delete(self, settings: Settings, version: int) -> bool:
+        """Deletes a campaign; False: others changed some meanwhile, which may be below it now."""
+        revision = settings.message.revision
+        outcome = await self._backend.delete_campaign(
+            settings.id, expected_revision=revision, expected_version=version
+        )
+        if outcome.status is PutStatus.OUTDATED:
+            return False
+        if outcome.status is PutStatus.DIFFERS and outcome.document is not None:
+            raise _changed(settings.id, revision, outcome.document.revision)
+        await self._changed(lambda: self._drop(settings.id))
+        return True
 
     async def _was_put_by(self, request_id: str, campaign_id: str) -> bool:
         """Whether a request is that of the last put, which then is only repeated."""
@@ -390,7 +444,8 @@ class Campaigns:
         """Whether one of these has spent or holds money."""
         for start in range(0, len(campaign_ids), 500):
             move = read_totals(campaign_ids[start : start + 500])
-            [outcome] = await self._backend.apply(book_of(root_id), [move], self._clock())
+            book, now_ms = book_of(root_id), self._clock()
+            [outcome] = await expiring.read(self._backend, book, [move], now_ms)
             if any(each.counted or each.held for each in outcome.numbers):
                 return True
         return False
@@ -505,6 +560,13 @@ def _changed(campaign_id: str, expected: int | None, revision: int) -> CampaignC
     return CampaignChanged(
         f"{campaign_id} has revision {revision}{asked}; read it again and decide anew",
         revision=revision,
+    )
+
+
+def _crowded(campaign_id: str) -> Overloaded:
+    return Overloaded(
+        f"{campaign_id}: other servers changed campaigns {TRIES} times meanwhile; nothing was done",
+        retry_after=RETRY_SECONDS,
     )
 
 

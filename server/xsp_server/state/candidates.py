@@ -1,6 +1,7 @@
 """Candidates: which caps hold for what might be shown, and which counters these count in."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from xsp.state.v1.frequency_pb2 import (
@@ -11,13 +12,22 @@ from xsp.state.v1.frequency_pb2 import (
     FrequencyCandidate,
     Subject,
 )
-from xsp_server.state.backend import AMOUNT_MAX, NAME_MAX, Book, Entry, Numbers, Outcome, Why
+from xsp_server.state.backend import (
+    AMOUNT_MAX,
+    ENTRIES_MAX,
+    NAME_MAX,
+    Book,
+    Entry,
+    Numbers,
+    Outcome,
+    Why,
+)
 from xsp_server.state.campaign_rules import Settings, caps_of
 from xsp_server.state.campaigns import Campaigns
-from xsp_server.state.cap_rules import CapRule
+from xsp_server.state.cap_rules import REST, CapRule
 from xsp_server.state.faults import InvalidField
 from xsp_server.state.messages import moment
-from xsp_server.state.windows import NEVER, Window
+from xsp_server.state.windows import NEVER, Window, WindowKind
 from xsp_server.values import value
 
 # Values of enums by names of the module: reading one from its enum costs ten times as much.
@@ -102,6 +112,7 @@ class Asked:
         missing: why it can't be counted, if it denies; unspecified also where it is let pass.
         counter: name of its counter. Empty: it can't be counted.
         window: of the counter.
+        rest: name of its cooldown's own counter. Empty: it has none.
     """
 
     rule: CapRule
@@ -111,6 +122,68 @@ class Asked:
     missing: "CapDenial.ValueType"
     counter: str
     window: Window | None
+    rest: str
+
+
+@value
+class Standing:
+    """A cap by what the store told of it.
+
+    Attributes:
+        asked: the cap.
+        numbers: of its counter; None: the store told none.
+        rest: of its cooldown's counter, which may be the same.
+        at: when the store told them.
+    """
+
+    asked: Asked
+    numbers: Numbers | None
+    rest: Numbers | None
+    at: int
+
+    @property
+    def rests(self) -> bool:
+        """Whether its cooldown is not over, or an impression is under way."""
+        rest, cooldown_ms = self.rest, self.asked.rule.cooldown_ms
+        if rest is None or not cooldown_ms or not rest.why & _BY_COOLDOWN:
+            return False
+        return bool(rest.held or (rest.last_at and self.at < rest.last_at + cooldown_ms))
+
+    def is_full(self, add: int) -> bool:
+        """Whether its limit has no room for so many; of caps of one counter each has its own."""
+        numbers, limit = self.numbers, self.asked.rule.limit
+        if numbers is None or not numbers.why & (_BY_LIMIT | _BY_OVERFLOW):
+            return False
+        if numbers.why & _BY_OVERFLOW:
+            return True
+        return limit is not None and numbers.counted + numbers.held + add > limit
+
+    def denial(self, add: int) -> "CapDenial.ValueType":
+        """Why it denies so many more."""
+        if self.numbers is None:
+            return self.asked.missing
+        if self.is_full(add):
+            return _LIMIT
+        return _COOLDOWN if self.rests else _ALLOWED
+
+    def frees_at(self, add: int) -> int:
+        """When it lets so many pass if nothing else is counted; `NEVER`: not by itself."""
+        moment = self._has_room_at(add) if self.is_full(add) else 0
+        if self.rest is not None and self.rests:
+            rested = self.rest.last_at + self.asked.rule.cooldown_ms
+            moment = max(moment, self.rest.frees_at if self.rest.held else rested)
+        return moment
+
+    def _has_room_at(self, add: int) -> int:
+        """When its limit has room: of a session never, since its end is not known."""
+        numbers, window, limit = self.numbers, self.asked.window, self.asked.rule.limit
+        if numbers is None or window is None or self.asked.rule.window.is_session:
+            return NEVER
+        # Only the store knows the steps of a sliding window, and when holds end. What it tells is
+        # the latest of all caps that share the counter.
+        if numbers.held or window.kind is WindowKind.SLIDING or numbers.why & _BY_OVERFLOW:
+            return numbers.frees_at
+        return NEVER if limit is not None and add > limit else numbers.ends_at
 
 
 @value
@@ -178,8 +251,7 @@ class Candidate:
 
     def _is_allowed(self) -> bool:
         """The same, where a store refuses: of caps that share a counter not each may."""
-        add = self.form.impressions
-        return not any(_denial_of(each, *standing, add) for each, standing in self._standings())
+        return not any(each.denial(self.form.impressions) for each in self._standings())
 
     def entries(self, book: str, *, forced: bool = False) -> tuple[Entry, ...]:
         """What it counts in a book."""
@@ -200,18 +272,20 @@ class Candidate:
                 a denial speaks of the next one (`RecordFrequency`).
         """
         add = 1 if after else self.form.impressions
-        return [_status_of(each, *standing, add) for each, standing in self._standings()]
+        return [_status_of(each, add) for each in self._standings()]
 
-    def _standings(self) -> Iterator[tuple[Asked, tuple[Numbers | None, int]]]:
-        """Each cap with its numbers and when the store told them; None: it told none."""
+    def _standings(self) -> Iterator[Standing]:
+        """Each cap with its numbers."""
         told: dict[CapSubject.ValueType, dict[str, Numbers]] = {}
         for kind, outcome in self._outcomes.items():
             counters = [entry.counter for entry in self.form.entries[kind]]
             # A first answer may be of caps that have changed since: what has no number has none.
             told[kind] = dict(zip(counters, outcome.numbers, strict=False))
         for each in self.form.asked:
-            numbers = told.get(each.subject, {}).get(each.counter)
-            yield each, (numbers, self._outcomes[each.subject].at if numbers else 0)
+            here = told.get(each.subject, {})
+            numbers = here.get(each.counter)
+            at = self._outcomes[each.subject].at if numbers else 0
+            yield Standing(each, numbers, here.get(each.rest or each.counter), at)
 
 
 def candidate_of(  # noqa: PLR0913 - all of them are facts of one request
@@ -302,20 +376,25 @@ def _form(  # noqa: PLR0913, PLR0917 - as `candidate_of`
     for level in lineage:
         for rule in level.caps:
             value_ = _value(rule, level.id, told, settings)
-            asked += _asked(rule, level.id, value_, subject, now_ms)
+            asked += _asked(rule, level.id, value_, subject, now_ms, path)
     campaign_id = "" if settings is None else settings.id
     for rule in own:
-        asked += _asked(rule, "", _value(rule, campaign_id, told, settings), subject, now_ms)
+        asked += _asked(rule, "", _value(rule, campaign_id, told, settings), subject, now_ms, path)
     counted: dict[CapSubject.ValueType, list[Asked]] = {}
     for kind in (_USER, _HOUSEHOLD):
         here = [each for each in asked if each.counter and each.subject == kind]
         if here:
             counted[kind] = here
+    entries = {kind: _entries(here, impressions) for kind, here in counted.items()}
+    most = max(map(len, entries.values()), default=0)
+    if most > ENTRIES_MAX:
+        expected = f"expected at most {ENTRIES_MAX} counters, those of its campaign among them"
+        raise InvalidField(f"{path}.caps", f"{expected}; got {most}")
     return Form(
         impressions=impressions,
         asked=tuple(asked),
         counted=counted,
-        entries={kind: _entries(here, impressions) for kind, here in counted.items()},
+        entries=entries,
         is_missing=any(each.missing for each in asked),
     )
 
@@ -327,20 +406,28 @@ def _entries(
     made: dict[str, Entry] = {}
     for each in asked:
         assert each.window is not None  # noqa: S101 - who is in a book has a counter
-        rule, old = each.rule, made.get(each.counter)
-        limit, cooldown = rule.limit, rule.cooldown_ms
-        if old is not None:
-            limits = [told for told in (limit, old.limit) if told is not None]
-            limit = min(limits, default=None)
-            cooldown = max(cooldown, old.cooldown_ms)
-        made[each.counter] = Entry(
-            each.counter, each.window, impressions, limit, None, cooldown, forced
-        )
+        limit, cooldown = each.rule.limit, each.rule.cooldown_ms
+        counters = [(each.counter, each.window, limit, 0 if each.rest else cooldown)]
+        if each.rest:
+            counters.append((each.rest, REST, None, cooldown))
+        for name, window, most, cooldown_ms in counters:
+            entry = Entry(name, window, impressions, most, None, cooldown_ms, forced)
+            made[name] = _strictest(entry, made.get(name))
     return tuple(made.values())
 
 
-def _status_of(each: Asked, numbers: Numbers | None, at: int, add: int) -> CapStatus:
-    """One cap as it stands: its numbers, told at `at`, and whether `add` more are denied."""
+def _strictest(entry: Entry, other: Entry | None) -> Entry:
+    """One entry for two caps that share a counter."""
+    if other is None:
+        return entry
+    limits = [each.limit for each in (entry, other) if each.limit is not None]
+    cooldown_ms = max(entry.cooldown_ms, other.cooldown_ms)
+    return replace(entry, limit=min(limits, default=None), cooldown_ms=cooldown_ms)
+
+
+def _status_of(standing: Standing, add: int) -> CapStatus:
+    """One cap as it stands, and whether `add` more are denied."""
+    each, numbers = standing.asked, standing.numbers
     rule = each.rule
     told = CapStatus(
         cap_id=rule.id,
@@ -356,9 +443,9 @@ def _status_of(each: Asked, numbers: Numbers | None, at: int, add: int) -> CapSt
     told.count = numbers.counted + numbers.held
     told.reserved = numbers.held
     told.max_overcount = numbers.overcount
-    told.denial = _denial_of(each, numbers, at, add)
+    told.denial = standing.denial(add)
     if told.denial:
-        frees_at = moment(_frees_at(rule, numbers, told.denial))
+        frees_at = moment(standing.frees_at(add))
         if frees_at is not None:
             told.frees_at.CopyFrom(frees_at)
     return told
@@ -391,8 +478,8 @@ def _freed(told: CapStatus) -> float:
     return told.frees_at.seconds * 1000 + told.frees_at.nanos // 1_000_000
 
 
-def _asked(
-    rule: CapRule, owner: str, scope_value: str | None, subject: Subject, now_ms: int
+def _asked(  # noqa: PLR0913, PLR0917 - as `candidate_of`
+    rule: CapRule, owner: str, scope_value: str | None, subject: Subject, now_ms: int, path: str
 ) -> list[Asked]:
     """A cap for each of its subjects, with what is missing."""
     asked = []
@@ -400,16 +487,17 @@ def _asked(
         known = subject.user_id if kind == _USER else subject.household_id
         if rule.window.is_session and not subject.session_id:
             known = ""
-        missing, counter, window = _ALLOWED, "", None
+        missing, counter, window, rest = _ALLOWED, "", None, ""
         if not known:
             missing = _NO_SUBJECT
         elif scope_value is None:
             missing = _NO_SCOPE
         else:
-            counter, window = rule.counter(scope_value, subject.session_id, now_ms)
+            session_id = subject.session_id
+            counter, window, rest = rule.counter(path, scope_value, session_id, now_ms)
         if rule.allows_missing:
             missing = _ALLOWED
-        asked.append(Asked(rule, owner, scope_value or "", kind, missing, counter, window))
+        asked.append(Asked(rule, owner, scope_value or "", kind, missing, counter, window, rest))
     return asked
 
 
@@ -434,27 +522,3 @@ def _value(
         key = campaign.key
     seat = told.seat or key.seat
     return f"{told.bidder or key.bidder}/{seat}" if seat else None
-
-
-def _denial_of(each: Asked, numbers: Numbers | None, at: int, add: int) -> "CapDenial.ValueType":
-    """Why a cap denies; caps that share a counter are told apart by their own limits."""
-    rule = each.rule
-    if numbers is None:
-        return each.missing
-    why = numbers.why
-    if not why:
-        return _ALLOWED
-    total = numbers.counted + numbers.held + add
-    if why & _BY_OVERFLOW or (why & _BY_LIMIT and rule.limit is not None and total > rule.limit):
-        return _LIMIT
-    rests = numbers.held or (numbers.last_at and at < numbers.last_at + rule.cooldown_ms)
-    if why & _BY_COOLDOWN and rule.cooldown_ms and rests:
-        return _COOLDOWN
-    return _ALLOWED
-
-
-def _frees_at(rule: CapRule, numbers: Numbers, denial: "CapDenial.ValueType") -> int:
-    """When it frees: of a session never, since its end is not known."""
-    if rule.window.is_session and denial == _LIMIT:
-        return NEVER
-    return numbers.frees_at

@@ -37,6 +37,9 @@ RULES_REMEMBERED: Final = 10_000
 REMEMBERED_BYTES: Final = 1024
 """Longest cap that is remembered."""
 
+REST: Final = windows.first(1)
+"""The window of a counter that only knows its last impression, for a cooldown."""
+
 _SESSION: Final = WindowUnit.WINDOW_UNIT_SESSION
 _LENGTHS: Final = {
     WindowUnit.WINDOW_UNIT_HOUR: HOUR_MS,
@@ -120,8 +123,19 @@ class CapRule:
     fail_policy: "FailPolicy.ValueType"
     name_parts: tuple[str, str]
 
-    def counter(self, scope_value: str, session_id: str, now_ms: int) -> tuple[str, windows.Window]:
-        """Name and window of its counter.
+    def counter(
+        self, path: str, scope_value: str, session_id: str, now_ms: int
+    ) -> tuple[str, windows.Window, str]:
+        """Name and window of its counter, and the name of the one of its cooldown.
+
+        Windows of the calendar have a counter each, and a cooldown goes on from one to the next: so
+        it has a counter of its own, whose window is `REST`. Else its name is empty.
+
+        Args:
+            path: of what the cap is asked for, for errors.
+            scope_value: what it counts.
+            session_id: of the subject.
+            now_ms: the time.
 
         Raises:
             InvalidField: the name would be too long.
@@ -129,27 +143,34 @@ class CapRule:
         window, start = self.window.at(now_ms)
         before, after = self.name_parts
         session = _json(session_id if self.window.is_session else "")
-        name = f"{before}{_json(scope_value)}{after}{session},{start}]"
+        of_window = f"{before}{_json(scope_value)}{after}{session},"
+        name = f"{of_window}{start}]"
         if len(name.encode()) > NAME_MAX:
             expected = f"expected at most {MAX_TEXT} bytes for each of scope value and session"
-            raise InvalidField(self.id, f"{expected}, got {len(name)} characters in all")
-        return name, window
+            raise InvalidField(path, f"{expected}, got {len(name)} characters in all for {self.id}")
+        apart = self.cooldown_ms and self.window.fixed is None
+        return name, window, f"{of_window}{_REST_START}]" if apart else ""
 
 
 @dataclass(frozen=True, slots=True)
 class CounterName:
-    """What the name of a counter says."""
+    """What the name of a counter says; `is_rest`: it is that of a cooldown alone."""
 
     scope: "CapScope.ValueType"
     custom_scope: str
     scope_value: str
     window: Window
     session_id: str
+    is_rest: bool
+
+
+_REST_START: Final = -1
+"""What the name of a cooldown's own counter has in the place of a start."""
 
 
 def counter_name(name: str) -> CounterName:
     """Reads the name of a counter."""
-    scope, custom, scope_value, unit, length, alignment, zone, session, _ = json.loads(name)
+    scope, custom, scope_value, unit, length, alignment, zone, session, start = json.loads(name)
     window = Window(time_zone=zone)
     if unit:
         window.unit = unit
@@ -157,7 +178,7 @@ def counter_name(name: str) -> CounterName:
         window.duration.CopyFrom(duration(length))
     if unit not in (WindowUnit.WINDOW_UNIT_LIFETIME, WindowUnit.WINDOW_UNIT_SESSION):
         window.alignment = alignment
-    return CounterName(scope, custom, scope_value, window, session)
+    return CounterName(scope, custom, scope_value, window, session, start == _REST_START)
 
 
 def duration(ms: int) -> Duration:

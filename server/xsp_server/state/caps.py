@@ -27,7 +27,6 @@ from xsp.state.v1.frequency_pb2 import FrequencyCap as CapMessage
 from xsp.state.v1.guarantee_pb2 import FailPolicy
 from xsp_server.errors import InvalidRequest, MissingField, XspError
 from xsp_server.state.backend import (
-    ENTRIES_MAX,
     Book,
     Counter,
     Entry,
@@ -66,7 +65,7 @@ from xsp_server.state.messages import (
     page_size,
     page_token,
 )
-from xsp_server.state.windows import FOREVER
+from xsp_server.state.resetting import Resetting, counters_of
 
 MAX_CANDIDATES: Final = 1000
 
@@ -209,30 +208,14 @@ class Caps:
         return told, replayed
 
     async def reset(self, request: pb.ResetFrequencyRequest) -> int:
-        """Forgets counters of a subject; how many.
+        """Forgets counters of a subject; how many, or how many the same request did before.
 
         Raises:
             InvalidRequest: the request can't be.
-            StoreAway: the store can't be reached.
+            RequestIdReused: the request id came before with other content.
+            StoreAway: the store can't be reached; the same call again completes it.
         """
-        books = books_of(request.subject)
-        if not books:
-            raise MissingField("subject", "a user_id or a household_id")
-        if request.HasField("scope_value") and not request.scope:
-            raise MissingField("scope", "the scope that scope_value is of")
-        removed = 0
-        for _, _, book in books:
-            names = [
-                counter.name
-                for counter in await self._counters(book)
-                if _is_meant(counter_name(counter.name), request)
-            ]
-            for start in range(0, len(names), ENTRIES_MAX):
-                entries = [Entry(name, FOREVER, 0) for name in names[start : start + ENTRIES_MAX]]
-                move = Move(Kind.REMOVE, tuple(entries))
-                await self._backend.apply(book, [move], self._clock())
-            removed += len(names)
-        return removed
+        return await Resetting(self._backend, self._clock, self._keep_ms).reset(request)
 
     async def page(
         self, request: pb.ListFrequencyCountsRequest
@@ -252,9 +235,9 @@ class Caps:
         place, after = page_position(request.page_token, now_ms, conditions) or (0, "")
         counts: list[FrequencyCount] = []
         for kind, id_, book in books[place:]:
-            for counter in await self._counters(book, after):
+            for counter in await counters_of(self._backend, book, now_ms, after):
                 name = counter_name(counter.name)
-                if request.subject.session_id not in ("", name.session_id):
+                if name.is_rest or request.subject.session_id not in ("", name.session_id):
                     continue
                 if len(counts) == most:
                     return counts, page_token(now_ms, conditions, [place, after])
@@ -466,7 +449,8 @@ class Caps:
         if not call.request_id:
             return Move(kind, entries)
         name = candidate.id
-        name = f"={name}" if len(name) <= _SHORT and name.isascii() else digest(name)
+        plain = len(name) <= _SHORT and name.isascii() and name.isprintable()
+        name = f"={name}" if plain else digest(name)
         return Move(
             kind,
             entries,
@@ -475,16 +459,6 @@ class Caps:
             keep_ms=self._keep_ms,
             expires_at=expires_at,
         )
-
-    async def _counters(self, book: Book, after: str = "") -> list[Counter]:
-        """All counters of a book, from after a name."""
-        found: list[Counter] = []
-        now_ms = self._clock()
-        page = await self._backend.counters(book.name, now_ms, after=after, limit=1000)
-        while page:
-            found += page
-            page = await self._backend.counters(book.name, now_ms, after=page[-1].name, limit=1000)
-        return found
 
 
 class FrequencyCap:
@@ -585,16 +559,6 @@ def _check_reused(call: _Call, candidate: Candidate, outcome: Outcome) -> None:
             f"request_id {call.request_id!r} came before with other content, for candidate "
             f"{candidate.id!r}; expected an id of its own for other content"
         )
-
-
-def _is_meant(name: CounterName, request: pb.ResetFrequencyRequest) -> bool:
-    """Whether a reset means a counter."""
-    return (
-        request.subject.session_id in ("", name.session_id)
-        and request.scope in (CapScope.CAP_SCOPE_UNSPECIFIED, name.scope)
-        and request.custom_scope in ("", name.custom_scope)
-        and (not request.HasField("scope_value") or request.scope_value == name.scope_value)
-    )
 
 
 def _count(

@@ -195,11 +195,20 @@ class GuardedBackend(StateBackend):
         return await self._call(self._backend.counters, book, now_ms, after=after, limit=limit)
 
     async def put_campaign(
-        self, document: CampaignDocument, now_ms: int, *, expected_revision: int | None = None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
         return await self._call(
-            self._backend.put_campaign, document, now_ms, expected_revision=expected_revision
+            self._backend.put_campaign,
+            document,
+            now_ms,
+            expected_revision=expected_revision,
+            expected_version=expected_version,
         )
 
     async def get_campaigns(self, campaign_ids: Sequence[str]) -> list[CampaignDocument | None]:
@@ -211,11 +220,18 @@ class GuardedBackend(StateBackend):
         return await self._call(self._backend.list_campaigns, after=after, limit=limit)
 
     async def delete_campaign(
-        self, campaign_id: str, *, expected_revision: int | None = None
+        self,
+        campaign_id: str,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
         return await self._call(
-            self._backend.delete_campaign, campaign_id, expected_revision=expected_revision
+            self._backend.delete_campaign,
+            campaign_id,
+            expected_revision=expected_revision,
+            expected_version=expected_version,
         )
 
     async def campaigns_version(self) -> int:

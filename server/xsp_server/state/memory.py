@@ -93,10 +93,15 @@ class InMemoryBackend(StateBackend):
         return list(islice((each for each in found if each is not None), limit))
 
     async def put_campaign(
-        self, document: CampaignDocument, now_ms: int, *, expected_revision: int | None = None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
-        return self._campaigns.put(document, now_ms, expected_revision)
+        return self._campaigns.put(document, now_ms, expected_revision, expected_version)
 
     async def get_campaigns(self, campaign_ids: Sequence[str]) -> list[CampaignDocument | None]:
         """See StateBackend."""
@@ -107,10 +112,14 @@ class InMemoryBackend(StateBackend):
         return self._campaigns.page(after, limit)
 
     async def delete_campaign(
-        self, campaign_id: str, *, expected_revision: int | None = None
+        self,
+        campaign_id: str,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
-        return self._campaigns.delete(campaign_id, expected_revision)
+        return self._campaigns.delete(campaign_id, expected_revision, expected_version)
 
     async def campaigns_version(self) -> int:
         """See StateBackend."""
@@ -220,7 +229,11 @@ class _Campaigns:
         self._ids: list[str] = []
 
     def put(
-        self, document: CampaignDocument, now_ms: int, expected_revision: int | None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        expected_revision: int | None,
+        expected_version: int | None,
     ) -> PutOutcome:
         """See StateBackend.put_campaign."""
         old = self.by_id.get(document.campaign_id)
@@ -229,6 +242,8 @@ class _Campaigns:
         revision = 0 if old is None else old.revision
         if expected_revision is not None and expected_revision != revision:
             return PutOutcome(PutStatus.DIFFERS, old)
+        if expected_version not in (None, self.version):
+            return PutOutcome(PutStatus.OUTDATED, None)
         holder = self.by_key.get(document.key, document.campaign_id)
         if holder != document.campaign_id:
             return PutOutcome(PutStatus.TAKEN, self.by_id[holder])
@@ -249,13 +264,17 @@ class _Campaigns:
         start = bisect_right(self._ids, after)
         return [self.by_id[campaign_id] for campaign_id in self._ids[start : start + limit]]
 
-    def delete(self, campaign_id: str, expected_revision: int | None) -> PutOutcome:
+    def delete(
+        self, campaign_id: str, expected_revision: int | None, expected_version: int | None
+    ) -> PutOutcome:
         """See StateBackend.delete_campaign."""
         old = self.by_id.get(campaign_id)
         if old is None:
             return PutOutcome(PutStatus.ABSENT, None)
         if expected_revision is not None and expected_revision != old.revision:
             return PutOutcome(PutStatus.DIFFERS, old)
+        if expected_version not in (None, self.version):
+            return PutOutcome(PutStatus.OUTDATED, None)
         del self.by_id[campaign_id]
         self._ids.remove(campaign_id)
         self.by_key.pop(old.key, None)

@@ -11,7 +11,8 @@ from typing import Final
 
 from xsp.state.v1.budget_pb2 import BudgetChange, BudgetChangeKind, BudgetState, BudgetStatus
 from xsp_server.state import budget_status as statuses
-from xsp_server.state.backend import Kind, Move, StateBackend
+from xsp_server.state import expiring
+from xsp_server.state.backend import Book, Kind, Move, Outcome, StateBackend
 from xsp_server.state.budget_status import levels_of
 from xsp_server.state.budgets import status_of
 from xsp_server.state.campaigns import Campaigns, Lineage, ms_of_create
@@ -129,11 +130,17 @@ class Watch:
             looked_at[root] = (looked.sequence, now_ms + LOOK_MS)
         levels = [levels_of(lineage, now_ms) for lineage in lineages]
         moves = [Move(Kind.CHECK, statuses.entries(each, 0, now_ms)) for each in levels]
-        outcomes = await self._backend.apply(book, moves, now_ms) if moves else []
+        # Later looks follow so closely that one call expires what is due.
+        read = self._backend.apply if root in self._sequences else self._read_first
+        outcomes = await read(book, moves, now_ms) if moves else []
         return [
             (lineage, status_of(each, outcome, now_ms))
             for lineage, each, outcome in zip(lineages, levels, outcomes, strict=True)
         ]
+
+    async def _read_first(self, book: Book, moves: Sequence[Move], now_ms: int) -> list[Outcome]:
+        """Reads a tree for the first time, when much may be due."""
+        return await expiring.read(self._backend, book, moves, now_ms)
 
     def _may_differ(self, lineage: Lineage) -> bool:
         """Whether a campaign may differ from what was told, though no money moved since."""

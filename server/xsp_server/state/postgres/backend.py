@@ -96,11 +96,16 @@ class DatabaseBackend(StateBackend):
         return await self._inspection.counters(book, now_ms, after, limit)
 
     async def put_campaign(
-        self, document: CampaignDocument, now_ms: int, *, expected_revision: int | None = None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
         check_int("now_ms", now_ms, 1, NEVER)
-        return await self._campaigns.put(document, now_ms, expected_revision)
+        return await self._campaigns.put(document, now_ms, expected_revision, expected_version)
 
     async def get_campaigns(self, campaign_ids: Sequence[str]) -> list[CampaignDocument | None]:
         """See StateBackend."""
@@ -111,10 +116,14 @@ class DatabaseBackend(StateBackend):
         return await self._campaigns.page(after, limit)
 
     async def delete_campaign(
-        self, campaign_id: str, *, expected_revision: int | None = None
+        self,
+        campaign_id: str,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
-        return await self._campaigns.delete(campaign_id, expected_revision)
+        return await self._campaigns.delete(campaign_id, expected_revision, expected_version)
 
     async def campaigns_version(self) -> int:
         """See StateBackend."""

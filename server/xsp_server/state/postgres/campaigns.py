@@ -17,17 +17,23 @@ class Campaigns:
         self._asking: asyncio.Task[int] | None = None
 
     async def put(
-        self, document: CampaignDocument, now_ms: int, expected_revision: int | None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        expected_revision: int | None,
+        expected_version: int | None,
     ) -> PutOutcome:
         """See StateBackend.put_campaign."""
         async with self._connections.transaction() as connection:
-            await connection.fetchval(_LOCK)
+            version = await connection.fetchval(_LOCK)
             old = await _read(connection, "campaign_id", document.campaign_id)
             if old is not None and document.request_id and old.request_id == document.request_id:
                 return PutOutcome(PutStatus.REPLAYED, old)
             revision = 0 if old is None else old.revision
             if expected_revision is not None and expected_revision != revision:
                 return PutOutcome(PutStatus.DIFFERS, old)
+            if expected_version not in (None, version):
+                return PutOutcome(PutStatus.OUTDATED, None)
             holder = await _read(connection, "key", document.key)
             if holder is not None and holder.campaign_id != document.campaign_id:
                 return PutOutcome(PutStatus.TAKEN, holder)
@@ -66,15 +72,19 @@ class Campaigns:
             limit,
         )
 
-    async def delete(self, campaign_id: str, expected_revision: int | None) -> PutOutcome:
+    async def delete(
+        self, campaign_id: str, expected_revision: int | None, expected_version: int | None
+    ) -> PutOutcome:
         """See StateBackend.delete_campaign."""
         async with self._connections.transaction() as connection:
-            await connection.fetchval(_LOCK)
+            version = await connection.fetchval(_LOCK)
             old = await _read(connection, "campaign_id", campaign_id)
             if old is None:
                 return PutOutcome(PutStatus.ABSENT, None)
             if expected_revision is not None and expected_revision != old.revision:
                 return PutOutcome(PutStatus.DIFFERS, old)
+            if expected_version not in (None, version):
+                return PutOutcome(PutStatus.OUTDATED, None)
             await connection.execute("DELETE FROM campaign WHERE campaign_id = $1", campaign_id)
             await connection.execute(_COUNT_CHANGE)
             return PutOutcome(PutStatus.STORED, old)

@@ -67,7 +67,10 @@ class Connections:
         self._closed = False
         scheme = db_url.partition("://")[0]
         if scheme not in {"postgresql", "postgres"}:
-            raise ConfigError(f"database URL: got the scheme {scheme!r:.40}; expected {EXPECTED}")
+            hint = "; SQLite files are for SqliteBackend(path)" if scheme == "sqlite" else ""
+            raise ConfigError(
+                f"database URL: got the scheme {scheme!r:.40}; expected {EXPECTED}{hint}"
+            )
         self._name = shown_url(db_url)
 
     @asynccontextmanager

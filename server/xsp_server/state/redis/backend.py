@@ -139,13 +139,19 @@ class RedisBackend(StateBackend):
         return list(islice((each for each in found if each is not None), limit))
 
     async def put_campaign(
-        self, document: CampaignDocument, now_ms: int, *, expected_revision: int | None = None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
         return await self._change_campaign(
             "put",
             document.campaign_id,
-            "" if expected_revision is None else expected_revision,
+            expected_revision,
+            expected_version,
             document.key,
             document.body,
             document.request_id,
@@ -173,11 +179,16 @@ class RedisBackend(StateBackend):
         return [document for document in found if document is not None]
 
     async def delete_campaign(
-        self, campaign_id: str, *, expected_revision: int | None = None
+        self,
+        campaign_id: str,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
-        expected = "" if expected_revision is None else expected_revision
-        return await self._change_campaign("delete", campaign_id, expected)
+        return await self._change_campaign(
+            "delete", campaign_id, expected_revision, expected_version
+        )
 
     async def campaigns_version(self) -> int:
         """See StateBackend."""
@@ -221,10 +232,16 @@ class RedisBackend(StateBackend):
         return await asyncio.gather(*[self._store.run(key, request) for request in requests])
 
     async def _change_campaign(
-        self, what: str, campaign_id: str, *arguments: bytes | str | int
+        self,
+        what: str,
+        campaign_id: str,
+        revision: int | None,
+        version: int | None,
+        *arguments: bytes | str | int,
     ) -> PutOutcome:
         keys = [f"{self._campaigns}:{part}" for part in ("id", "key", "version", "doc")]
-        command = CAMPAIGNS.by_digest(keys, what, campaign_id, *arguments)
+        expected = ["" if each is None else each for each in (revision, version)]
+        command = CAMPAIGNS.by_digest(keys, what, campaign_id, *expected, *arguments)
         status, *document = await self._store.run(self._campaigns, Request(command, CAMPAIGNS))
         found = _document(document[0].decode(), document[1:]) if document else None
         return PutOutcome(PutStatus(status.decode()), found)

@@ -1,8 +1,9 @@
 -- One campaign document stored or deleted, in one atomic step, as StateBackend rules.
 --
 -- KEYS     :id, :key, :version, :doc, as below; their hash tag keeps them in one slot
--- ARGV     "put", campaign_id, expected revision or "", key, body, request_id, now_ms
---       or "delete", campaign_id, expected revision or ""
+-- ARGV     "put", campaign_id, expected revision or "", expected version or "", key, body,
+--          request_id, now_ms
+--       or "delete", campaign_id, expected revision or "", expected version or ""
 -- Returns the status, and where there is a document its id and its fields.
 --
 -- Keys:
@@ -14,7 +15,7 @@
 local call = redis.call
 local IDS, KEY, VERSION, DOCUMENTS = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local NAMES = {'key', 'body', 'request_id', 'revision', 'created_at', 'updated_at'}
-local what, id, expected, key, body, request_id, now = unpack(ARGV)
+local what, id, expected, expected_version, key, body, request_id, now = unpack(ARGV)
 
 local function fields_of(campaign_id)
   local fields = {}
@@ -44,6 +45,10 @@ if what == 'delete' and not exists then
 end
 if expected ~= '' and expected ~= revision then
   return exists and told('differs', id, old) or {'differs'}
+end
+
+if expected_version ~= '' and expected_version ~= (call('GET', VERSION) or '0') then
+  return {'outdated'}
 end
 
 local holder = what == 'put' and key ~= '' and call('HGET', KEY, key)

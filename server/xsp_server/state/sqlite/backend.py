@@ -59,11 +59,16 @@ class SqliteBackend(StateBackend):
         )
 
     async def put_campaign(
-        self, document: CampaignDocument, now_ms: int, *, expected_revision: int | None = None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
         return await self._writer.run(
-            lambda store: store.campaigns.put(document, now_ms, expected_revision)
+            lambda store: store.campaigns.put(document, now_ms, expected_revision, expected_version)
         )
 
     async def get_campaigns(self, campaign_ids: Sequence[str]) -> list[CampaignDocument | None]:
@@ -75,11 +80,15 @@ class SqliteBackend(StateBackend):
         return await self._writer.run(lambda store: store.campaigns.page(after, limit))
 
     async def delete_campaign(
-        self, campaign_id: str, *, expected_revision: int | None = None
+        self,
+        campaign_id: str,
+        *,
+        expected_revision: int | None = None,
+        expected_version: int | None = None,
     ) -> PutOutcome:
         """See StateBackend."""
         return await self._writer.run(
-            lambda store: store.campaigns.delete(campaign_id, expected_revision)
+            lambda store: store.campaigns.delete(campaign_id, expected_revision, expected_version)
         )
 
     async def campaigns_version(self) -> int:

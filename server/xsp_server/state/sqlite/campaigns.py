@@ -19,7 +19,11 @@ class Campaigns:
         self._connection = connection
 
     def put(
-        self, document: CampaignDocument, now_ms: int, expected_revision: int | None
+        self,
+        document: CampaignDocument,
+        now_ms: int,
+        expected_revision: int | None,
+        expected_version: int | None,
     ) -> PutOutcome:
         """See StateBackend.put_campaign."""
         old = self._read("campaign_id = ?", document.campaign_id)
@@ -28,6 +32,8 @@ class Campaigns:
         revision = 0 if old is None else old.revision
         if expected_revision is not None and expected_revision != revision:
             return PutOutcome(PutStatus.DIFFERS, old)
+        if expected_version is not None and expected_version != self.version():
+            return PutOutcome(PutStatus.OUTDATED, None)
         holder = self._read("key = ?", document.key)
         if holder is not None and holder.campaign_id != document.campaign_id:
             return PutOutcome(PutStatus.TAKEN, holder)
@@ -61,13 +67,17 @@ class Campaigns:
         )
         return [CampaignDocument(*row) for row in rows]
 
-    def delete(self, campaign_id: str, expected_revision: int | None) -> PutOutcome:
+    def delete(
+        self, campaign_id: str, expected_revision: int | None, expected_version: int | None
+    ) -> PutOutcome:
         """See StateBackend.delete_campaign."""
         old = self._read("campaign_id = ?", campaign_id)
         if old is None:
             return PutOutcome(PutStatus.ABSENT, None)
         if expected_revision is not None and expected_revision != old.revision:
             return PutOutcome(PutStatus.DIFFERS, old)
+        if expected_version is not None and expected_version != self.version():
+            return PutOutcome(PutStatus.OUTDATED, None)
         self._connection.execute("DELETE FROM campaign WHERE campaign_id = ?", (campaign_id,))
         self._count_change()
         return PutOutcome(PutStatus.STORED, old)
