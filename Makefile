@@ -1,5 +1,6 @@
 # Two commands do everything: `make run` and `make test`. Both set up what they need in .venv.
-# PYTHON names the interpreter to start from; by default the newest Python from 3.11 on.
+# PYTHON names the interpreter to start from; by default python3 if that is 3.11 or later, else
+# the newest that there is.
 
 PYTHON ?= $(shell .ci/find-python)
 VENV   := .venv
@@ -10,7 +11,7 @@ PROTOS := $(shell find proto -name '*.proto')
 .DEFAULT_GOAL := help
 
 run: $(VENV)/.server ## Start the exchange with three simulated bidders and run one auction
-	@$(BIN)/xsp demo
+	@$(BIN)/xsp demo $(ARGS)
 
 test: $(VENV)/.dev ## Run every test, with the floor on coverage
 	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
@@ -46,7 +47,7 @@ clean: ## Remove everything that was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## Show this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # What builds the stubs and the package; everything else is installed on top of it.
 $(VENV)/.tools: pyproject.toml constraints.txt .ci/make-venv

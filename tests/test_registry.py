@@ -2,10 +2,11 @@
 
 import sys
 from importlib.metadata import EntryPoint
-from typing import ClassVar
+from pathlib import Path
+from typing import Annotated, ClassVar
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from xsp_server import registry
 from xsp_server.errors import ConfigError
@@ -67,6 +68,78 @@ def test_a_setting_that_does_not_fit_is_told_with_its_place(section, message):
     with pytest.raises(ConfigError) as caught:
         build("lamp", {"type": "plain", **section}, "lamps[1]")
     assert message in str(caught.value)
+
+
+class PaintSettings(BaseModel):
+    shop: str = "here"
+    colour: str
+    file: Path | None = None
+
+
+class Paint(Lamp):
+    Settings: ClassVar[type[BaseModel]] = PaintSettings
+
+    def __init__(self, settings: PaintSettings):
+        raise ConfigError(settings.colour)
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("colour: got pink; expected red", "lamps[0].colour: got pink; expected red"),
+        ("paint.txt: No such file", "lamps[0].file: paint.txt: No such file"),
+        ("out of paint", "lamps[0]: out of paint"),
+    ],
+)
+def test_what_the_class_itself_refuses_is_told_with_its_place(message, told):
+    configurable("paint")(Paint)
+    section = {"type": "paint", "colour": message, "file": "paint.txt"}
+    with pytest.raises(ConfigError) as caught:
+        build("lamp", section, "lamps[0]")
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"type": "memory", "call": "nomod:fn"}, "bidders[0].call: got nomod:fn; No module"),
+        ({"type": "file", "path": "nofile.json"}, "bidders[0].path: nofile.json: No such file"),
+        (
+            {"type": "http", "endpoint": "https://h/", "ca": "gone.pem"},
+            "bidders[0].ca: gone.pem: No such file",
+        ),
+        (
+            {"type": "simulated", "countries": ["US"]},
+            "bidders[0].countries[0]: got 'US'; expected ISO 3166-1 alpha-3, as USA",
+        ),
+        (
+            {"type": "simulated", "currencies": ["usd"]},
+            "bidders[0].currencies[0]: got 'usd'; expected ISO 4217, as USD",
+        ),
+        (
+            {"type": "simulated", "currency": "usd"},
+            "bidders[0].currency: got 'usd'; expected three capital letters of ISO 4217, as USD",
+        ),
+        (
+            {"type": "http", "endpoint": "https://h/", "headers": {"a b": "c"}},
+            "expected the name of an HTTP header",
+        ),
+    ],
+)
+def test_a_bidder_that_does_not_fit_is_told_with_setting_and_words(section, told):
+    with pytest.raises(ConfigError) as caught:
+        build("transport", {"name": "acme", **section}, "bidders[0]")
+    assert told in str(caught.value)
+    assert "pattern" not in str(caught.value)
+
+
+def test_a_pattern_without_words_is_told_as_it_is():
+    class CodeSettings(BaseModel):
+        code: Annotated[str, Field(pattern="^[0-9]$")]
+
+    configurable("code")(type("Code", (Lamp,), {"Settings": CodeSettings}))
+    with pytest.raises(ConfigError, match=r"lamps\[0\].code: got 'x'; .*pattern"):
+        build("lamp", {"type": "code", "code": "x"}, "lamps[0]")
 
 
 def test_two_classes_can_not_share_a_name():

@@ -8,16 +8,30 @@ checked by `xsp_server.registry`, which knows the plug-in's own model.
 
 import inspect
 import json
+import os
 import re
 import textwrap
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields
 from decimal import Decimal
+from difflib import get_close_matches
+from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticUndefined
 from pydantic_settings import (
     BaseSettings,
@@ -28,6 +42,10 @@ from pydantic_settings import (
 
 from xsp_server import registry
 from xsp_server.auction import Rules
+from xsp_server.auction.privacy.rules import DEFAULTS, PREFIX
+from xsp_server.auction.privacy.signals import Reading
+from xsp_server.auction.privacy.words import Precision
+from xsp_server.auction.schain import ChainNode
 from xsp_server.errors import ConfigError
 from xsp_server.upstream.groups import GroupSettings
 from xsp_server.upstream.guard import GuardSettings
@@ -38,6 +56,17 @@ from xsp_server.vast.resolver import ResolverSettings
 ENV_PREFIX = "XSP_"
 
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
+
+
+_HOST_AND_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:/\[\]]+):(\d{1,5})", re.ASCII)
+
+
+def _listenable(listen: str) -> str:
+    """Refuses what gRPC would read in its own way: no port as 443, and 99999 as 34463."""
+    found = _HOST_AND_PORT.fullmatch(listen)
+    if (found and int(found[1]) <= 65535) or re.fullmatch("unix:.+", listen):
+        return listen
+    raise ValueError("expected host:port with port 0 to 65535, or unix:PATH")
 
 
 class Section(BaseModel):
@@ -68,8 +97,9 @@ class TlsSettings(Section):
 class ServerSettings(Section):
     """The gRPC face."""
 
-    listen: str = "127.0.0.1:50051"
-    """Address and port, or `unix:path`. Port 0 takes a free one."""
+    listen: Annotated[str, AfterValidator(_listenable)] = "127.0.0.1:50051"
+    """Address and port, as `127.0.0.1:50051` or `[::1]:50051`, or `unix:PATH`. Port 0 takes a free
+    one."""
     tls: TlsSettings = TlsSettings()
     """Certificates; plain text without."""
     max_message_bytes: Annotated[int, Field(ge=1024, le=256 * 1024 * 1024)] = 4 * 1024 * 1024
@@ -201,6 +231,26 @@ class Settings(BaseSettings):
     groups: tuple[GroupSettings, ...] = ()
     """In what order bidders are asked; without groups all at once."""
 
+    @model_validator(mode="after")
+    def _rules_are_of_bidders(self) -> "Settings":
+        """A slip in a name would leave a price as it is, or a bidder unrestricted.
+
+        Raises:
+            ConfigError: a rule is for a bidder that isn't there. Pydantic lets it pass as it is.
+        """
+        bidders = [str(section.get("name")) for section in self.bidders]
+        expected = f"one of: {', '.join(bidders)}" if bidders else "[[bidders]], of which are none"
+        wrong = [
+            f"rules.{rule}.{name}: no such bidder; expected {expected}"
+            for rule in ("bid_adjustments", "allow")
+            if isinstance(self.rules.get(rule), dict)
+            for name in self.rules[rule]
+            if name not in bidders
+        ]
+        if wrong:
+            raise ConfigError("\n".join(wrong))
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -229,9 +279,12 @@ def load(file: Path | None = None) -> Settings:
         f"{file} or the environment ({ENV_PREFIX}…)" if file else f"environment ({ENV_PREFIX}…)"
     )
     try:
+        _check_environment(os.environ)
         return Settings(**values)
     except ValidationError as error:
         raise ConfigError(f"in {source}:\n{registry.describe(error)}") from None
+    except ConfigError as error:
+        raise ConfigError(f"in {source}:\n{error}") from None
     except SettingsError as error:
         raise ConfigError(f"in {source}: {error}; lists and sections are JSON there") from None
 
@@ -243,6 +296,51 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: {error.strerror}; expected a readable TOML file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not TOML: {error}") from None
+
+
+def _check_environment(variables: Iterable[str]) -> None:
+    """Refuses variables that look like settings and would be passed over.
+
+    Others of our prefix are left alone: tools have theirs, and Kubernetes makes `XSP_PORT` and
+    more of a service named xsp.
+
+    Raises:
+        ConfigError: there are some; the message has a line for each.
+    """
+    names = {name.upper().removeprefix(ENV_PREFIX): name for name in variables}
+    sections = {name.upper() for name in Settings.model_fields}
+    settings = list(_environment_names(Settings))
+    wrong = []
+    for name, variable in names.items():
+        if variable.upper() == name or name.partition("__")[0] in sections:
+            continue  # not ours; or of a section, which knows its settings
+        meant = _meant(name, settings)
+        if meant is not None:
+            wrong.append(f"{variable}: no such setting; did you mean {ENV_PREFIX}{meant}?")
+        elif "__" in name:
+            wrong.append(f"{variable}: no such setting; `xsp config` lists all")
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+
+
+def _environment_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{name.upper()}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _environment_names(field.annotation, f"{path}__")
+        else:
+            yield path
+
+
+def _meant(name: str, settings: Iterable[str]) -> str | None:
+    """The setting that a name is nearly: its last part alone, one underscore for two, a slip."""
+    flat: dict[str, str] = {}
+    for setting in settings:
+        if setting.rpartition("__")[2] == name:
+            return setting
+        flat[setting.replace("__", "_")] = setting
+    close = get_close_matches(name.replace("__", "_"), flat, n=1, cutoff=0.85)
+    return flat[close[0]] if close else None
 
 
 def template() -> str:
@@ -257,12 +355,26 @@ def template() -> str:
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             lines += _section(f"[{name}]", field.annotation, name)
-    lines += _rules()
+    lines += _about("What decides fates and prices. Amounts are decimals as text.", "[rules]")
+    lines += _documented(Rules, Rules().to_mapping())
+    lines += _about("What bidders and VAST servers may see of a request.", "[privacy]")
+    lines += _documented(Reading) + _documented(Precision) + _privacy_rules()
+    lines += _about(
+        "Our node of the supply chain, appended to `source.schain`. Without this section chains "
+        "are handed on as they came.",
+        "# [schain]",
+    )
+    lines += _documented(ChainNode)
     lines += ["", "# Who is asked to bid: one [[bidders]] section each. All take these settings."]
     lines += _section("# [[bidders]]", UpstreamConfig, "bidders")
     for name, transport in registry.registered("transport"):
         own = [f'# type = "{name}"']
         lines += _section("# [[bidders]]", transport.Settings, "bidders", own, UpstreamConfig)
+    lines += [
+        "",
+        "# In what order bidders are asked: one [[groups]] section each. Without: at once.",
+    ]
+    lines += _section("# [[groups]]", GroupSettings, "groups")
     return "\n".join(lines) + "\n"
 
 
@@ -282,8 +394,7 @@ def _section(
         first: lines to begin with.
         base: see `model`.
     """
-    lines = ["", *textwrap.wrap(_summary(model), 96, initial_indent="# ", subsequent_indent="# ")]
-    lines += [header, *first]
+    lines = [*_about(_summary(model), header), *first]
     nested: list[str] = []
     for name, field in model.model_fields.items():
         kind = field.annotation
@@ -293,42 +404,100 @@ def _section(
             path = f"{prefix}.{name}"
             nested += _section(f"{'# ' if header[0] == '#' else ''}[{path}]", kind, path)
             continue
-        about = " ".join((field.description or "").split())
-        lines += textwrap.wrap(
-            f"{about} Type: {_type_name(kind)}.", 96, initial_indent="# ", subsequent_indent="# "
-        )
-        lines.append(f"# {name} = {_toml(field.get_default(call_default_factory=True))}")
+        default = field.get_default(call_default_factory=True)
+        lines += _setting(name, field.description or "", kind, default)
     return lines + nested
 
 
-def _rules() -> list[str]:
-    """The rules of the auction, their texts out of the docstring that says what they mean."""
-    lines = ["", "# What decides fates and prices. Amounts are decimals as text.", "[rules]"]
-    defaults = Rules().to_mapping()
-    doc = inspect.getdoc(Rules) or ""
-    attributes = doc.partition("Attributes:\n")[2].partition("\n\n")[0]
+def _about(text: str, header: str) -> list[str]:
+    return ["", *_comment(text), header]
+
+
+def _setting(name: str, about: str, kind: Any, default: Any) -> list[str]:
+    lines = _comment(f"{' '.join(about.split())} Type: {_type_name(kind)}.")
+    return [*lines, f"# {name} = {_toml(default)}"]
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 96, initial_indent="# ", subsequent_indent="# ")
+
+
+def _documented(model: type[Any], defaults: Mapping[str, Any] | None = None) -> list[str]:
+    """The fields of a dataclass, their texts out of the docstring that says what they mean.
+
+    Args:
+        model: the dataclass; `Attributes:` is the last part of its docstring, or `Raises:` follows.
+        defaults: as TOML has them; None: those of the dataclass.
+    """
+    attributes = (inspect.getdoc(model) or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    kinds = get_type_hints(model)
+    own = {field.name: field.default for field in fields(model)}
+    lines = []
     for name, text in re.findall(r"^    (\w+): (.*(?:\n        .*)*)", attributes, re.MULTILINE):
-        about = " ".join(text.split())
-        about = about[0].upper() + about[1:]
-        lines += textwrap.wrap(about, 96, initial_indent="# ", subsequent_indent="# ")
-        lines.append(f"# {name} = {_toml(defaults.get(name))}")
+        default = own[name] if defaults is None else defaults.get(name)
+        if default is MISSING:
+            default = PydanticUndefined
+        lines += _setting(name, text[0].upper() + text[1:], kinds[name], default)
     return lines
 
 
+def _privacy_rules() -> list[str]:
+    """How a rule of privacy is changed, shown by one of them."""
+    names = ", ".join(rule.id.removeprefix(PREFIX) for rule in DEFAULTS)
+    lines = _about(
+        f"A rule of privacy: what is done when its signal says so. The rules are {names}.",
+        "# [privacy.rules.coppa]",
+    )
+    lines += _setting("skip", "Whether bidders are not asked at all.", bool, False)
+    lines += _setting(
+        "defaults", "Whether the rule begins from its own table of fields.", bool, True
+    )
+    lines += _about(
+        'What is done to each field: "keep", "remove", or a table with the action "truncate" (of '
+        'an IP address: ipv4_bits and ipv6_bits) or "round" (of a number: decimals).',
+        "# [privacy.rules.coppa.fields]",
+    )
+    return [
+        *lines,
+        '# "user.geo" = "remove"',
+        '# "device.ip" = { action = "truncate", ipv4_bits = 16 }',
+        '# "user.yob" = { action = "round", decimals = -1 }',
+    ]
+
+
 def _summary(model: type[BaseModel]) -> str:
-    return (model.__doc__ or "").strip().partition("\n\n")[0]
+    return " ".join((model.__doc__ or "").split())
 
 
 def _type_name(kind: Any) -> str:
-    """How a person names a type: its options, or its Python name with None left out."""
-    if get_origin(kind) is Literal:
-        return " | ".join(json.dumps(option) for option in get_args(kind))
-    options = [option for option in get_args(kind) if option is not type(None)]
-    if get_origin(kind) in (Union, UnionType):
-        return " | ".join(map(_type_name, options))
-    if get_origin(kind) is Annotated:
-        return _type_name(options[0])
-    return _TYPE_NAMES.get(kind, getattr(kind, "__name__", str(kind)))
+    """How a person names a type: its options, or a word of ours, with None left out."""
+    if get_origin(kind) is not None:
+        return _generic_name(get_origin(kind), get_args(kind))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return " | ".join(json.dumps(option.value) for option in kind)
+    if isinstance(kind, type) and issubclass(kind, AnyUrl):
+        return "URL"
+    return str(_TYPE_NAMES.get(kind) or getattr(kind, "type_name", kind))
+
+
+def _generic_name(origin: Any, arguments: Sequence[Any]) -> str:
+    if origin is Literal:
+        return " | ".join(map(json.dumps, arguments))
+    if origin in (Union, UnionType):
+        names = [_type_name(option) for option in arguments if option is not type(None)]
+        return " | ".join(dict.fromkeys(names))
+    if origin is Annotated:
+        return _type_name(arguments[0])
+    if issubclass(origin, Mapping):
+        entry = arguments[1]
+        return "table" if entry is Any else f"table of {_plural(_type_name(entry))}"
+    return f"list of {_plural(_type_name(arguments[0]))}"
+
+
+def _plural(name: str) -> str:
+    """A name of a type for several of it; a list of options stays one."""
+    word, *rest = re.split("(?=,| of )", name, maxsplit=1)
+    return name if "|" in name or word == "text" else f"{word}s{''.join(rest)}"
 
 
 _TYPE_NAMES = {
@@ -337,9 +506,9 @@ _TYPE_NAMES = {
     float: "number",
     bool: "true | false",
     Decimal: "decimal, as text",
+    Fraction: "decimal, as text",
     Path: "path",
-    tuple: "list",
-    dict: "table",
+    IPvAnyNetwork: "network",
 }
 
 

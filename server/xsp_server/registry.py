@@ -22,9 +22,11 @@ point names a module, and importing it registers the classes inside.
 
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol, TypeVar
+from pathlib import Path
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from xsp_server.errors import ConfigError
 
@@ -100,7 +102,10 @@ def build(kind: str, section: Mapping[str, Any], where: str) -> Any:
         settings = cls.Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigError(describe(error, where)) from None
-    return cls(settings)
+    try:
+        return cls(settings)
+    except ConfigError as error:
+        raise ConfigError(f"{where}{_place(settings, str(error))}") from None
 
 
 def load_plugins() -> None:
@@ -124,14 +129,39 @@ def describe(error: ValidationError, where: str = "") -> str:
         elif item["type"] == "missing":
             lines.append(f"{path}: missing; it has no default")
         else:
-            lines.append(f"{path}: got {item['input']!r}; {_expectation(item['msg'])}")
+            lines.append(f"{path}: got {item['input']!r}; {_expected(item)}")
     return "\n".join(lines)
 
 
-def _expectation(message: str) -> str:
-    """Pydantic's message as what would be right, in lower case and without its prefix."""
-    message = message.removeprefix("Value error, ").removeprefix("Input ")
+def _expected(error: ErrorDetails) -> str:
+    """What would be right: a form in words where there are some, else pydantic's message."""
+    form = next((_FORMS[part] for part in error["loc"] if part in _FORMS), None)
+    if form is not None and error["type"] == "string_pattern_mismatch":
+        return f"expected {form}"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return message.replace("should be", "expected", 1)
+
+
+_FORMS: Final[Mapping[int | str, str]] = {
+    "countries": "ISO 3166-1 alpha-3, as USA",
+    "blocked_countries": "ISO 3166-1 alpha-3, as USA",
+    "currencies": "ISO 4217, as USD",
+    "headers": "the name of an HTTP header, and a value without control characters",
+}
+"""What settings of a pattern hold, by their names."""
+
+
+def _place(settings: BaseModel, message: str) -> str:
+    """A class's own message, behind the setting that it begins with: by name, or by value.
+
+    So `call: got …` becomes `.call: got …`, and `FILE: No such file` becomes `.path: FILE: …`.
+    """
+    for name, value in settings:
+        if message.startswith(f"{name}: "):
+            return f".{message}"
+        if isinstance(value, Path) and message.startswith(f"{value}: "):
+            return f".{name}: {message}"
+    return f": {message}"
 
 
 def _origin(cls: type) -> str:

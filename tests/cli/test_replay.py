@@ -101,7 +101,7 @@ def test_differences_are_told_with_the_auction_and_fail(xsp, differing):
     result = xsp("replay", differing)
     assert result.exit_code == 1
     assert result.output == (
-        f"auction auction-3 ({differing}): 1 differences\n"
+        f"auction auction-3 ({differing}): 1 difference\n"
         "  bid_response.seatbid[0].bid[0].price: 4.0, replayed 3.0\n"
         "2 auctions replayed, 1 different\n"
     )
@@ -138,7 +138,7 @@ def test_a_file_that_ends_within_a_record_is_told_and_the_others_are_read(xsp, f
     torn.write_bytes(file.read_bytes()[:-10])
     result = xsp("replay", torn, file)
     assert result.exit_code == 1
-    assert result.stdout == "5 auctions replayed, 0 different, 1 failures\n"
+    assert result.stdout == "5 auctions replayed, 0 different, 1 failure\n"
     assert result.stderr.startswith(f"xsp: {torn}: record 3 at byte ")
     assert "the file ends within it" in result.stderr
 
@@ -219,7 +219,7 @@ def test_what_could_not_be_read_is_not_in_the_sums(xsp, tmp_path, file, differin
     result = xsp("replay", torn, differing, "--rules", rules(HALF))
     assert result.exit_code == 1
     assert "1 don't replay to the answer that they recorded" in result.stdout
-    assert "1 failures: what couldn't be read is not in the sums" in result.stdout
+    assert "1 failure: what couldn't be read is not in the sums" in result.stdout
     assert "the file ends within it" in result.stderr
 
 
@@ -237,10 +237,13 @@ def test_no_auctions_have_no_fill(xsp, tmp_path, rules):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("margin = 1", r"new\.toml\.margin: no such setting"),
+        ("margin = 1", r"new\.toml: rules\.margin: no such setting"),
         ('rules = "x"', r"new\.toml: rules: got 'x'; expected a section \[rules\]"),
         ("[rules", r"new\.toml: not TOML"),
-        ("[rules]\ndeal_policy = 1", r"new\.toml\.deal_policy: got 1; expected one of: price"),
+        (
+            "[rules]\ndeal_policy = 1",
+            r"new\.toml: rules\.deal_policy: got 1; expected one of: price",
+        ),
     ],
 )
 def test_wrong_rules_are_told_before_a_record_is_read(xsp, tmp_path, rules, text, told):

@@ -146,6 +146,8 @@ def test_a_store_without_campaigns_is_proven(audit, tmp_path):
         (("--url", "sqlite:///gone/state.db"), "gone/state.db: there is no such file"),
         (("--url", "postgresql://u:secret@127.0.0.1:1/db"), "postgresql://127.0.0.1/db: "),
         (("--config", "gone.toml"), "gone.toml: No such file"),
+        (("--url", "foo"), "state.url: got foo: no such store; expected memory://"),
+        (("--url", "foo://host"), "state.url: got foo://: no such store; expected memory://"),
     ],
 )
 def test_what_can_not_be_audited_is_told_and_status_2(arguments, told):

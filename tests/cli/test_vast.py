@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from service.test_vast import INLINE, serving, wrapper
 from xsp_server.cli import group
+from xsp_server.errors import XspError
 
 XSP = Path(sys.executable).parent / "xsp"
 ADLESS = '<VAST version="4.2"/>'
@@ -48,10 +49,10 @@ async def test_resolve_draws_each_step_below_the_one_that_led_to_it():
         status, output = await vast("resolve", f"{ads.address}/tag", "--allow-private")
     assert status == 0
     first, second, third, fourth = output.splitlines()[:4]
-    assert first.startswith("1 ads, 0 failures, 2 requests")
+    assert first.startswith("1 ad, 0 failures, 2 requests")
     assert f"{ads.address}/tag 200 VAST 4.2" in second
     assert f"{ads.address}/ad 200 VAST 4.2" in third
-    assert "ad ad Ad 15 s, 1 wrappers" in fourth
+    assert "ad ad Ad 15 s, 1 wrapper," in fourth
     assert second.index("http") < third.index("http") < fourth.index("ad ad")
 
 
@@ -71,7 +72,14 @@ async def test_resolve_follows_no_private_address_unless_it_is_told_to():
         asked = ads.asked
     assert status == 1
     assert "xsp: sources[0]" in output
+    assert "expected one of 80, 443, or --allow-private (port)" in output
     assert not asked
+
+
+def test_resolve_of_a_private_address_tells_its_own_option(xsp):
+    done = xsp("resolve", "http://127.0.0.1/tag")
+    assert isinstance(done.exception, XspError)
+    assert "expected a public address, or --allow-private (addr" in str(done.exception)
 
 
 async def test_resolve_asks_several_sources_in_turn_unless_it_is_told_otherwise():
@@ -79,8 +87,8 @@ async def test_resolve_asks_several_sources_in_turn_unless_it_is_told_otherwise(
         sources = [f"{ads.address}/gone", f"{ads.address}/ad", f"{ads.address}/tag"]
         _, in_turn = await vast("resolve", *sources, "--allow-private")
         _, at_once = await vast("resolve", *sources, "--allow-private", "--ask", "parallel")
-    assert in_turn.startswith("1 ads, 1 failures, 2 requests")
-    assert at_once.startswith("2 ads, 1 failures, 4 requests")
+    assert in_turn.startswith("1 ad, 1 failure, 2 requests")
+    assert at_once.startswith("2 ads, 1 failure, 4 requests")
     assert at_once.count("ad ad Ad 15 s") == 2
 
 
@@ -96,7 +104,7 @@ async def test_resolve_tells_which_sources_were_given_up():
 
 def test_resolve_reads_files_and_standard_input(xsp, inline):
     assert xsp("resolve", inline).exit_code == 0
-    assert "1 ads" in xsp("resolve", "-", input=INLINE).output
+    assert "1 ad" in xsp("resolve", "-", input=INLINE).output
     assert xsp("resolve", "-", input=ADLESS).exit_code == 1
 
 
@@ -109,6 +117,12 @@ def test_a_file_that_is_not_there_is_told(xsp):
     result = xsp("resolve", "nowhere.xml")
     assert result.exit_code == 2
     assert "expected a URL or a file" in result.output
+
+
+def test_a_url_of_another_scheme_is_told(xsp):
+    result = xsp("resolve", "ftp://ads.example/tag")
+    assert result.exit_code == 2
+    assert "expected an http:// or https:// URL, or a file" in " ".join(result.output.split())
 
 
 def test_lint_tells_line_path_and_rule(xsp, inline, tmp_path):

@@ -45,10 +45,11 @@ class Rules:
     """The rules of an auction.
 
     Attributes:
-        deadline_ms: a reply that arrives after it is late, in ms; None: `BidRequest.tmax`, and no
+        deadline_ms: a reply that arrives after it is late, in ms; absent: `BidRequest.tmax`, and no
             deadline without one.
         second_price_increment: what a second price adds to the rival, CPM in the auction currency.
-        rates: `{base: {quote: n}}`, 1 base = n quote; see `currency.find_rate`.
+        rates: exchange rates by base and quote: `USD = { EUR = "0.92" }` is 1 USD = 0.92 EUR. The
+            way back, and the way through one third currency, follow from them.
         bid_adjustments: by bidder, what of its price counts here (gross to net); absent: 1.
         adjust_deal_bids: whether the adjustment holds for bids that name a deal, too.
         deal_policy: how deals that are not guaranteed stand to open bids.
@@ -61,10 +62,10 @@ class Rules:
         allow: by bidder, what its bids may name: `seats`, `adomain` (with subdomains), `deals`. A
             list that is absent or empty restricts nothing; a bid that doesn't tell is refused, but
             for an open bid where only `deals` are listed.
-        nbr_no_demand: `BidResponse.nbr` when somebody answered and nobody bid.
+        nbr_no_demand: `BidResponse.nbr` when nobody bid, also when there was nobody to ask.
         nbr_all_refused: `BidResponse.nbr` when bids came in time and none won.
         pod_search_limit: how many partial fillings of a pod are looked at before the best so far
-            is taken; see `PodVerdict.exact`.
+            is taken; the report says when not all were.
 
     Raises:
         ConfigError: a value is out of its range; the message has a line for each.

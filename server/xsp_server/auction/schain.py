@@ -26,10 +26,10 @@ class ChainNode:
 
     Attributes:
         asi: domain of the exchange, bare, as sellers' ads.txt files have it.
-        sid: the seller's account, as in the exchange's sellers.json; at most 64 characters. None:
+        sid: the seller's account, as in the exchange's sellers.json; at most 64 characters. Absent:
             the id of the request's publisher.
-        name: company that is paid under `sid`; None where sellers.json tells it.
-        domain: its domain, bare; None where sellers.json tells it.
+        name: company that is paid under `sid`; absent where sellers.json tells it.
+        domain: its domain, bare; absent where sellers.json tells it.
         create: whether a chain begins here where none came. If not, such a request stays as it is.
         complete: whether a chain that begins here is complete: the sellers own what they sell.
 

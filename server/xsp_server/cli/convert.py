@@ -58,9 +58,17 @@ def command(
     What was left out (members that OpenRTB doesn't have) is told on standard error.
     """
     data = file.read()
+    if source is None and not data.strip():
+        raise InvalidRequest(Violation("", f"{_name(file)} is empty; expected JSON or protobuf"))
     source = source or ("json" if data.lstrip()[:1] == b"{" else "protobuf")
     message = _read(data, TYPES[type_name], source, coerce)
-    target = target or ("protobuf" if source == "json" else "json")
+    if target is None:
+        target = "protobuf" if source == "json" else "json"
+        if target == "protobuf" and sys.stdout.isatty():
+            raise click.UsageError(
+                "protobuf is binary and would go to the terminal; expected --to json, protojson or "
+                "text, or an output to a file: > FILE"
+            )
     if target == "protobuf":
         sys.stdout.buffer.write(message.SerializeToString())
     elif target == "json":
@@ -71,6 +79,10 @@ def command(
         click.echo(text_format.MessageToString(message, as_utf8=True), nl=False)
 
 
+def _name(file: BinaryIO) -> str:
+    return getattr(file, "name", "-")
+
+
 def _read(data: bytes, message_type: type[Message], source: str, coerce: bool) -> Message:
     if source == "protobuf":
         try:
@@ -78,7 +90,7 @@ def _read(data: bytes, message_type: type[Message], source: str, coerce: bool) -
         except DecodeError as error:
             name = message_type.DESCRIPTOR.full_name
             raise InvalidRequest(
-                Violation("", f"expected a {name} in protobuf ({error})")
+                Violation("", f"expected an {name} in protobuf ({error})")
             ) from None
     parsed = codec.parse(message_type, data, coerce=coerce)
     for path in parsed.unknown:

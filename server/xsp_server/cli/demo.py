@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import click
 import uvloop
+from pydantic import ValidationError
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
 from xsp_server import config
@@ -14,6 +15,8 @@ from xsp_server.cli import render
 from xsp_server.cli.bid import ask, read_request
 from xsp_server.cli.serve import stop_signal
 from xsp_server.config import Settings
+from xsp_server.errors import ConfigError
+from xsp_server.registry import describe
 from xsp_server.service import logs
 from xsp_server.service.server import Server
 from xsp_server.simulator import BidderSettings, running
@@ -34,9 +37,32 @@ Serving on {address} until Ctrl-C. Ask again, in another shell:
   {xsp} convert {sample} --to protojson | {buf} curl --http2-prior-knowledge \\
     --protocol grpc -d @- http://{address}/xsp.bid.v1.BidService/Bid
 
-  from xsp_client import XspClient
-  async with XspClient("{address}") as client:
-      response = await client.bid({{"id": "1", "imp": [{{"id": "1", "banner": {{}}}}]}})
+Or from a program, by {python}:
+
+{program}"""
+
+PROGRAM = """\
+import asyncio
+
+from xsp_client import XspClient
+
+REQUEST = {{
+    "id": "1",
+    "tmax": 200,
+    "imp": [{{"id": "1", "bidfloor": 0.5, "banner": {{"format": [{{"w": 300, "h": 250}}]}}}}],
+    "site": {{"domain": "news.example.com"}},
+}}
+
+
+async def main() -> None:
+    async with XspClient("{address}") as client:
+        response = await client.bid(REQUEST)
+    for seat in response.get("seatbid", []):
+        for bid in seat["bid"]:
+            print(seat["seat"], "won imp", bid["impid"], "at", bid["price"])
+
+
+asyncio.run(main())
 """
 
 
@@ -52,11 +78,17 @@ def command(request_file: BinaryIO, listen: str, seed: int, once: bool) -> None:
     happened, and serves until Ctrl-C.
     """
     logs.configure(config.LogSettings(level="warning"))
+    try:
+        server = config.ServerSettings(listen=listen)
+    except ValidationError as error:
+        raise ConfigError(describe(error, "server")) from None
     request = read_request(request_file)
-    uvloop.run(_demo(request, request_file.name, listen, seed, once))
+    uvloop.run(_demo(request, request_file.name, server, seed, once))
 
 
-async def _demo(request: BidRequest, name: str, listen: str, seed: int, once: bool) -> None:
+async def _demo(
+    request: BidRequest, name: str, listening: config.ServerSettings, seed: int, once: bool
+) -> None:
     async with AsyncExitStack() as stack:
         harbour, meridian = [
             await stack.enter_async_context(
@@ -65,7 +97,7 @@ async def _demo(request: BidRequest, name: str, listen: str, seed: int, once: bo
             for bidder, latency in zip((HARBOUR, MERIDIAN), LATENCIES, strict=True)
         ]
         settings = Settings(
-            server=config.ServerSettings(listen=listen),
+            server=listening,
             bidders=(
                 {"type": "grpc", "name": "harbour", "endpoint": harbour.grpc_target},
                 {"type": "http", "name": "meridian", "endpoint": meridian.http_url},
@@ -77,10 +109,18 @@ async def _demo(request: BidRequest, name: str, listen: str, seed: int, once: bo
         await ask(server.address, request, timeout=5)
         render.auction(await ask(server.address, request, timeout=5))
         if not once:
-            folder = Path(sys.executable).parent
-            click.echo(
-                HINT.format(
-                    address=server.address, sample=name, xsp=folder / "xsp", buf=folder / "buf"
-                )
-            )
+            click.echo(_hint(server.address, name), nl=False)
             await stop_signal()
+
+
+def _hint(address: str, sample: str) -> str:
+    """How to ask again, by the programs that were installed beside this one."""
+    folder = Path(sys.executable).parent
+    return HINT.format(
+        address=address,
+        sample=sample,
+        xsp=folder / "xsp",
+        buf=folder / "buf",
+        python=sys.executable,
+        program=PROGRAM.format(address=address),
+    )

@@ -22,6 +22,7 @@ from xsp.bid.v1.auction_report_pb2 import (
     Winner,
 )
 from xsp_server.cli.render import price
+from xsp_server.cli.words import counted, width
 
 _RELATIONS = {
     Relation.RELATION_EQUAL: "must equal",
@@ -45,13 +46,13 @@ def draw(report: AuctionReport, console: Console | None = None) -> None:
         _add_bidder(bidders, bidder)
     if report.HasField("nbr"):
         root.add(Text(f"nothing won: nbr {report.nbr}", "yellow"))
-    (console or Console(soft_wrap=True, highlight=False)).print(root)
+    (console or Console(soft_wrap=True, highlight=False, width=width())).print(root)
 
 
 def _add_imp(root: Tree, imp: ImpReport, report: AuctionReport) -> None:
     pod = f", pod {imp.pod_id}" if imp.pod_id else ""
     floor = price(imp.floor, report.currency)
-    branch = root.add(Text(f"imp {imp.imp_id}: floor {floor}, {imp.bids} bids{pod}"))
+    branch = root.add(Text(f"imp {imp.imp_id}: floor {floor}, {counted(imp.bids, 'bid')}{pod}"))
     bids = [
         (bidder.bidder, bid)
         for bidder in report.bidders
@@ -123,8 +124,8 @@ def _add_bidder(branch: Tree, bidder: BidderReport) -> None:
     outcome = _word(BidderOutcome.Name(bidder.outcome), "BIDDER_OUTCOME_")
     detail = f" ({bidder.detail})" if bidder.detail else ""
     ms = bidder.latency.ToMicroseconds() / 1000
-    bids = len(bidder.bids)
-    leaf = branch.add(Text(f"{bidder.bidder}: {outcome}{detail}, {ms:.1f} ms, {bids} bids"))
+    bids = counted(len(bidder.bids), "bid")
+    leaf = branch.add(Text(f"{bidder.bidder}: {outcome}{detail}, {ms:.1f} ms, {bids}"))
     for skipped in bidder.skipped_imps:
         leaf.add(Text(f"not asked for imp {skipped.imp_id}  [{skipped.rule_id}]"))
     for change in bidder.privacy_changes:

@@ -15,6 +15,7 @@ from xsp.bid.v1.auction_report_pb2 import (
 )
 from xsp.bid.v1.bid_service_pb2 import RunAuctionResponse
 from xsp.money.v1.money_pb2 import Money
+from xsp_server.cli.words import counted
 from xsp_server.openrtb.money import MICROS
 
 
@@ -29,7 +30,7 @@ def auction(answer: RunAuctionResponse, console: Console | None = None) -> None:
     totals = report.totals
     console.print(
         f"{totals.imps_filled} of {len(report.imps)} imps won, "
-        f"{totals.bids} bids of {totals.bidders_asked} bidders, "
+        f"{counted(totals.bids, 'bid')} of {counted(totals.bidders_asked, 'bidder')}, "
         f"revenue {price(totals.revenue)} CPM, "
         f"{report.timings.total.ToMicroseconds() / 1000:.1f} ms"
         + (f", nbr {report.nbr}" if report.HasField("nbr") else "")

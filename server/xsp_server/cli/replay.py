@@ -16,6 +16,7 @@ from rich.table import Table
 from xsp.bid.v1.auction_record_pb2 import AuctionRecord
 from xsp_server.auction import Rules
 from xsp_server.auction.what_if import AuctionChange, FateChange, WhatIf, lay_over
+from xsp_server.cli.words import counted
 from xsp_server.errors import ConfigError, XspError
 from xsp_server.openrtb import money
 from xsp_server.service.exchange import AuctionRun
@@ -99,8 +100,8 @@ class _Replays:
         return {"replayed": self.replayed, "different": self.different, "failed": self.failed}
 
     def summary(self) -> str:
-        failed = f", {self.failed} failures" if self.failed else ""
-        return f"{self.replayed:,} auctions replayed, {self.different:,} different{failed}"
+        failed = f", {counted(self.failed, 'failure')}" if self.failed else ""
+        return f"{counted(self.replayed, 'auction')} replayed, {self.different:,} different{failed}"
 
     def _records(self) -> Iterator[tuple[str, AuctionRecord]]:
         """Of all files; one that ends within a record doesn't keep us from the next."""
@@ -127,7 +128,9 @@ def _print_json(again: _Again, found: Sequence[Difference]) -> None:
 
 
 def _print_text(again: _Again, found: Sequence[Difference]) -> None:
-    click.echo(f"auction {again.record.auction_id} ({again.file}): {len(found)} differences")
+    click.echo(
+        f"auction {again.record.auction_id} ({again.file}): {counted(len(found), 'difference')}"
+    )
     for difference in found[:SHOWN]:
         click.echo(f"  {difference.path}: {difference.recorded}, replayed {difference.replayed}")
     if len(found) > SHOWN:
@@ -139,7 +142,7 @@ def _try_rules(replays: _Replays, file: BinaryIO) -> WhatIf:
     what_if = WhatIf()
     for again in replays:
         replays.different += not same_answer(again.record, again.run)
-        after = run_again(again.record, lay_over(again.run.rules, values, file.name))
+        after = run_again(again.record, lay_over(again.run.rules, values, f"{file.name}: rules"))
         what_if.add(again.record.auction_id, again.run.result, after.result)
     return what_if
 
@@ -153,22 +156,23 @@ def _read_rules(file: BinaryIO) -> Mapping[str, Any]:
     section = values.get("rules", values)
     if not isinstance(section, dict):
         raise ConfigError(f"{file.name}: rules: got {section!r}; expected a section [rules]")
-    Rules.from_mapping(section, file.name)  # before the first record is read
+    Rules.from_mapping(section, f"{file.name}: rules")  # before the first record is read
     return section
 
 
 def _draw_sums(what_if: WhatIf, replays: _Replays, rules_name: str) -> None:
     console = Console(highlight=False, width=None if sys.stdout.isatty() else FILE_WIDTH)
-    console.print(
-        f"{what_if.auctions:,} auctions, {what_if.changed:,} come out otherwise with {rules_name}"
-    )
+    auctions = counted(what_if.auctions, "auction")
+    console.print(f"{auctions}, {what_if.changed:,} come out otherwise with {rules_name}")
     if replays.different:
         console.print(
             f"{replays.different:,} don't replay to the answer that they recorded; "
             "before is what this version makes of them"
         )
     if replays.failed:
-        console.print(f"{replays.failed:,} failures: what couldn't be read is not in the sums")
+        console.print(
+            f"{counted(replays.failed, 'failure')}: what couldn't be read is not in the sums"
+        )
     console.print(_sums(what_if))
     console.print(_fates(what_if))
     for currency in sorted(what_if.before.revenue):

@@ -15,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from xsp_server import config
+from xsp_server.cli.words import counted
 from xsp_server.errors import XspError
 from xsp_server.state.audit import Audit, Difference, Line
 from xsp_server.state.ledger import ledger_of
+from xsp_server.state.urls import SCHEMES, not_one
 
 PROVEN, DIFFERENT, IMPOSSIBLE = 0, 1, 2
 """Exit statuses of the audit."""
@@ -46,11 +48,12 @@ def command() -> None:
     help="Print JSON: a line for each limit, each difference and the whole; amounts in micros.",
 )
 def audit(url: str | None, file: Path | None, as_json: bool) -> None:
-    """Prove from the append-only ledger that limit = spent + reserved + available.
+    """Prove by the ledger that no limit was passed.
 
-    For every campaign and level (total, this day, this hour); that counters are the sums of their
-    movements and of open reservations, that no limit was passed, and that no reservation is held
-    past its time. Reads one snapshot of SQLite or PostgreSQL, changes nothing and stops nobody.
+    For every campaign and level (total, this day, this hour): limit = spent + reserved + available
+    by the append-only ledger, counters are the sums of their movements and of open reservations,
+    and no reservation is held past its time. Reads one snapshot of SQLite or PostgreSQL, changes
+    nothing and stops nobody.
 
     Exit status 0: proven. 1: there are differences, each is told. 2: it can't be done, as memory
     and Redis keep no ledger.
@@ -58,6 +61,8 @@ def audit(url: str | None, file: Path | None, as_json: bool) -> None:
     show = _Json() if as_json else _Text()
     try:
         where = url if url is not None else config.load(file).state.url
+        if where.partition("://")[0] not in SCHEMES:
+            raise not_one(where)
         differences = uvloop.run(_audit(where, show))
     except XspError as error:
         click.echo(f"xsp: {error}", err=True)
@@ -126,18 +131,14 @@ class _Text:
             place = Text(f"{difference.kind}: {difference.place}: ", "bold red")
             console.print(place.append(difference.message, "not bold default"))
         looked_at = ", ".join(
-            _count(sums[f"{noun}s"], noun) for noun in ("campaign", "counter", "movement")
+            counted(sums[f"{noun}s"], noun) for noun in ("campaign", "counter", "movement")
         )
         if sums["waiting"]:
             looked_at += f"; reservations that expire at the next call: {sums['waiting']:,}"
         console.print(f"{looked_at}: {self._verdict()}")
 
     def _verdict(self) -> str:
-        return _count(len(self._differences), "difference") if self._differences else "proven"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+        return counted(len(self._differences), "difference") if self._differences else "proven"
 
 
 def _amount(micros: int | None) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
+from xsp_server.cli.words import counted
 from xsp_server.errors import InvalidRequest, TooDeep
 from xsp_server.openrtb import codec
 from xsp_server.openrtb.validation import (
@@ -85,8 +86,12 @@ def _unreadable(error: InvalidRequest | TooDeep) -> Iterable[Violation]:
         yield Violation("", "json.depth", Severity.ERROR, "deeper nesting", str(error))
         return
     for violation in error.violations:
-        expected, _, found = violation.description.removeprefix("expected ").partition(", got ")
-        yield Violation(violation.path, "json.type", Severity.ERROR, found or "text", expected)
+        expected, told, found = violation.description.partition(", got ")
+        if told:
+            expected = expected.removeprefix("expected ")
+        else:  # what the parser said of a text that isn't JSON at all
+            expected, found = "JSON", f"an error{violation.description.removeprefix('not JSON')}"
+        yield Violation(violation.path, "json.type", Severity.ERROR, found, expected)
 
 
 def _unknown(paths: Iterable[str]) -> Iterable[Violation]:
@@ -111,9 +116,9 @@ def _print_json(name: str, violations: list[Violation]) -> None:
 def _print_text(name: str, violations: list[Violation]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     errors = sum(violation.severity is Severity.ERROR for violation in violations)
-    verdict = Text("ok", "green") if not errors else Text(f"{errors} errors", "bold red")
-    warnings = len(violations) - errors
-    console.print(Text(f"{name}: ").append(verdict).append(f", {warnings} warnings"))
+    verdict = Text("ok", "green") if not errors else Text(counted(errors, "error"), "bold red")
+    warnings = counted(len(violations) - errors, "warning")
+    console.print(Text(f"{name}: ").append(verdict).append(f", {warnings}"))
     for violation in violations:
         line = Text("  ").append(f"{violation.severity:8}", _STYLES[violation.severity])
         line.append(f"{violation.path or '(document)'}: {violation.description}")

@@ -21,11 +21,12 @@ from xsp.vast.v1.resolve_options_pb2 import (
 )
 from xsp.vast.v1.vast_lists_pb2 import FailureReason
 from xsp.vast.v1.violations_pb2 import Violation, ViolationRule, ViolationSeverity
+from xsp_server.cli.words import counted, width
 from xsp_server.errors import XspError
 from xsp_server.upstream.guard import GuardSettings
 from xsp_server.upstream.vast_upstream import VastSettings, VastUpstream
 from xsp_server.vast.lint import lint
-from xsp_server.vast.resolver import VastChainResolver
+from xsp_server.vast.resolver import TagRefused, VastChainResolver
 
 
 @click.group("vast")
@@ -58,31 +59,35 @@ def resolve(
     as_xml: bool,
     as_json: bool,
 ) -> None:
-    """Follow SOURCE, a tag's URL or a file (`-`: standard input), to its ads; draw the chain.
+    """Follow a tag's URL, or a file, to its ads.
 
-    Exit status 1 where there is no ad.
+    Draws the chain of documents from each SOURCE: an http(s) URL, a file, or `-` for standard
+    input. Exit status 1 where there is no ad.
     """
     starts = [_source(source, base) for source in sources]
     if ask in _MODES:
         starts = [VastSource(group=TagGroup(mode=_MODES[ask], members=starts))]
-    resolution = uvloop.run(_resolve(starts, user_id, max_hops, allow_private))
+    try:
+        resolution = uvloop.run(_resolve(starts, user_id, max_hops, allow_private))
+    except TagRefused as error:
+        # The guard speaks to servers, which have settings; here an option stands in their place.
+        told = str(error).replace(" (port)", ", or --allow-private (port)")
+        raise XspError(told.replace("or one in the settings", "or --allow-private")) from None
     if as_json:
         click.echo(MessageToJson(resolution, preserving_proto_field_name=True))
     elif as_xml:
         click.echo(resolution.xml)
     else:
-        # A tree is cropped at the width, which for a pipe is that of nothing.
-        width = None if sys.stdout.isatty() else _LONGEST_LINE
-        draw(resolution, Console(soft_wrap=True, highlight=False, width=width))
+        draw(resolution, Console(soft_wrap=True, highlight=False, width=width()))
     sys.exit(0 if resolution.ads else 1)
 
 
 @command.command("lint")
 @click.argument("files", type=click.File("rb"), nargs=-1, required=True)
 def lint_files(files: tuple[BinaryIO, ...]) -> None:
-    """Say where FILES deviate from their version of VAST: line, path, rule.
+    """Say where FILES deviate from their version of VAST.
 
-    Exit status 1 if anything is an error.
+    Tells line, path and rule. Exit status 1 if anything is an error.
     """
     console = Console(soft_wrap=True, highlight=False)
     failed = False
@@ -95,7 +100,7 @@ def lint_files(files: tuple[BinaryIO, ...]) -> None:
             continue
         errors = sum(each.severity == _ERROR for each in violations)
         failed |= errors > 0
-        verdict = Text("ok", "green") if not errors else Text(f"{errors} errors", "bold red")
+        verdict = Text("ok", "green") if not errors else Text(counted(errors, "error"), "bold red")
         console.print(Text(f"{file.name}: ").append(verdict))
         for violation in violations:
             console.print(_violation(violation))
@@ -106,7 +111,6 @@ _MODES = {
     "parallel": TagGroupMode.TAG_GROUP_MODE_PARALLEL,
     "first": TagGroupMode.TAG_GROUP_MODE_FIRST,
 }
-_LONGEST_LINE = 10_000
 _ERROR = ViolationSeverity.VIOLATION_SEVERITY_ERROR
 
 
@@ -147,6 +151,8 @@ async def _resolve(
 def _source(source: str, base: str | None) -> VastSource:
     if source.startswith(("http://", "https://")):
         return VastSource(tag_uri=source)
+    if "://" in source:
+        raise click.BadParameter(f"{source}: expected an http:// or https:// URL, or a file")
     try:
         document = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
@@ -157,7 +163,8 @@ def _source(source: str, base: str | None) -> VastSource:
 def _outcome(resolution: Resolution) -> str:
     ads, failures = len(resolution.ads), len(resolution.failures)
     took = resolution.elapsed.ToMicroseconds() / 1000
-    return f"{ads} ads, {failures} failures, {resolution.fetch_count} requests, {took:.1f} ms"
+    counts = ((ads, "ad"), (failures, "failure"), (resolution.fetch_count, "request"))
+    return ", ".join([*(counted(*each) for each in counts), f"{took:.1f} ms"])
 
 
 def _hop(hop: Hop) -> Text:
@@ -167,7 +174,7 @@ def _hop(hop: Hop) -> Text:
     took = hop.elapsed.ToMicroseconds() / 1000
     line.append(f"{status}{version} {hop.body_bytes} bytes {took:.1f} ms", "dim")
     if hop.redirects:
-        line.append(f" after {len(hop.redirects)} redirects", "dim")
+        line.append(f" after {counted(len(hop.redirects), 'redirect')}", "dim")
     if hop.code:
         line.append(f" {hop.code} {hop.message}", "red")
     elif hop.reason:
@@ -180,8 +187,8 @@ def _ad(resolved: ResolvedAd) -> Text:
     line = Text(f"ad {resolved.ad.id}", "bold green")
     line.append(f" {inline.ad_title}", "green")
     line.append(
-        f" {seconds:g} s, {resolved.wrapper_count} wrappers, "
-        f"{len(resolved.tracking_urls)} tracking URLs"
+        f" {seconds:g} s, {counted(resolved.wrapper_count, 'wrapper')}, "
+        f"{counted(len(resolved.tracking_urls), 'tracking URL')}"
     )
     return line
 

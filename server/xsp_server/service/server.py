@@ -1,10 +1,13 @@
 """The server put together: services, health, reflection, TLS, and an orderly end."""
 
+import errno
+import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import grpc
 import structlog
@@ -285,11 +288,65 @@ def _recorder(settings: RecordSettings, version: str) -> Recorder | None:
 def _listen(
     server: grpc.aio.Server, settings: ServerSettings, certificates: Certificates | None
 ) -> int:
+    _check_free(settings.listen)
     try:
         if certificates is None:
             return server.add_insecure_port(settings.listen)
         return server.add_secure_port(settings.listen, certificates.credentials())
-    except RuntimeError as error:
-        raise ConfigError(
-            f"server.listen: can't bind {settings.listen} ({error}); expected a free host:port"
-        ) from None
+    except RuntimeError:
+        raise _unbound(settings.listen, "as gRPC told on standard error") from None
+
+
+def _check_free(listen: str) -> None:
+    """Tells first why an address can't be bound: gRPC would do so in a line of its own log.
+
+    Raises:
+        ConfigError: nobody could bind it. What only gRPC may find wrong is left to it.
+    """
+    if listen.startswith("unix:"):
+        folder = Path(listen.removeprefix("unix:").removeprefix("//")).parent
+        if not folder.is_dir():
+            raise _unbound(listen, f"there is no folder {folder}")
+        if not os.access(folder, os.W_OK):
+            raise _unbound(listen, f"the folder {folder} can't be written")
+        return
+    host, _, port = listen.rpartition(":")
+    reason = None
+    for name in _ALL_ADDRESSES.get(host, (host.strip("[]"),)):
+        try:
+            addresses = socket.getaddrinfo(name, int(port), type=socket.SOCK_STREAM)
+        except socket.gaierror:
+            reason = reason or "there is no such host"
+            continue
+        for family, kind, _, _, address in addresses:
+            found = _fault(family, kind, address)
+            if found is None:
+                return  # one is enough for gRPC
+            reason = reason or found
+    raise _unbound(listen, reason or "it has no address")
+
+
+_ALL_ADDRESSES = {"[::]": ("::", "0.0.0.0")}  # noqa: S104 - what gRPC takes it for
+_FAULTS = {
+    errno.EADDRINUSE: "it is in use",
+    errno.EACCES: "ports below 1024 need more rights",
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+}
+
+
+def _fault(family: int, kind: int, address: tuple[Any, ...]) -> str | None:
+    """Why an address can't be bound; None: it can, as far as we know."""
+    try:
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return _FAULTS.get(error.errno or 0, error.strerror)
+    return None
+
+
+def _unbound(listen: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"server.listen: can't bind {listen}: {reason}; expected a free host:port, "
+        "by server.listen or --listen"
+    )

@@ -1,17 +1,21 @@
 """How prices and latencies spread, and how a setting writes that as one line.
 
-    2.5                              always the same
-    uniform min=0.5 max=4            evenly between two values
-    lognormal median=2 sigma=0.5     a long tail upwards; sigma is that of the logarithm
-    lognormal median=20 p99=80       the same, with one value in a hundred above p99
-
-A distribution draws nothing: it gives the value at a share, so equal draws give equal values.
+`FORMS` has the forms. A distribution draws nothing: it gives the value at a share, so equal draws
+give equal values.
 """
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import ClassVar, Final
+
+FORMS: Final = """\
+2.5                            always the same
+uniform min=0.5 max=4          evenly between two values
+lognormal median=2 sigma=0.5   a long tail upwards; sigma is that of the logarithm
+lognormal median=20 p99=80     the same, with one value in a hundred above p99"""
+"""What a setting may say, a line each, as people are shown it."""
 
 _EXPECTATION = (
     "expected a number, 'uniform min=A max=B', 'lognormal median=M sigma=S' "
@@ -24,7 +28,13 @@ _LARGEST_SIGMA = 10.0
 
 
 class Distribution(ABC):
-    """A spread of values from 0 upwards. Its text is what `parse` reads."""
+    """A spread of values from 0 upwards. Its text is what `parse` reads.
+
+    Attributes:
+        type_name: how lists of settings name it.
+    """
+
+    type_name: ClassVar[str] = "number or spread"
 
     @abstractmethod
     def at(self, share: float) -> float:

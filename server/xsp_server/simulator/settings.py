@@ -1,10 +1,12 @@
 """What a simulated bidder can be told."""
 
 import math
+import re
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BaseModel,
     BeforeValidator,
@@ -18,7 +20,28 @@ from pydantic import (
 from xsp_server.simulator.distributions import Distribution, Fixed, LogNormal, parse
 
 Rate = Annotated[float, Field(ge=0, le=1)]
-Domain = Annotated[str, Field(pattern="^[A-Za-z0-9.-]+$")]
+
+
+def _domain(name: str) -> str:
+    if re.fullmatch("[A-Za-z0-9.-]+", name):
+        return name
+    raise ValueError("expected one domain, as advertiser.example")
+
+
+def _some(names: tuple[str, ...]) -> tuple[str, ...]:
+    if names:
+        return names
+    raise ValueError("expected at least one")
+
+
+def _currency(code: str) -> str:
+    if re.fullmatch("[A-Z]{3}", code):
+        return code
+    raise ValueError("expected three capital letters of ISO 4217, as USD")
+
+
+Domain = Annotated[str, AfterValidator(_domain)]
+Currency = Annotated[str, AfterValidator(_currency)]
 Spread = Annotated[InstanceOf[Distribution], BeforeValidator(parse)]
 
 
@@ -36,7 +59,7 @@ class BidderSettings(BaseModel):
     price: Spread = LogNormal(median=2.0, sigma=0.5)
     """Bid prices, CPM in `currency`, as a number or a spread. They do not look at the imp's floor;
     a bid under a deal reaches the deal's."""
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "USD"
+    currency: Currency = "USD"
     """Currency of the bids, ISO 4217. Requests that do not allow it get no bid."""
     latency_ms: Spread = Fixed(0)
     """Time before an answer, in ms, as a number or a spread."""
@@ -51,7 +74,7 @@ class BidderSettings(BaseModel):
     deal_rate: Rate = 0.5
     """Share of the bids made under a deal, of those on imps that offer the seat one. An imp that
     takes bids under deals only gets no others."""
-    adomain: Annotated[tuple[Domain, ...], Field(min_length=1)] = ("advertiser.example",)
+    adomain: Annotated[tuple[Domain, ...], AfterValidator(_some)] = ("advertiser.example",)
     """Advertisers by domain. Each bid is for one of them that the request does not block."""
     cat: tuple[str, ...] = ()
     """Categories of every creative. Requests that block one of them get no bid."""

@@ -15,7 +15,11 @@ from xsp_server.upstream.transport import Ask, Transport, TransportError, Upstre
 
 
 class SimulatedSettings(BidderSettings, UpstreamConfig):
-    """A simulated bidder in this process. Spreads are written as `xsp simulate` takes them."""
+    """A simulated bidder in this process.
+
+    A spread is a number, which is always the same, "uniform min=0.5 max=4",
+    "lognormal median=2 sigma=0.5" or "lognormal median=20 p99=80".
+    """
 
     seed: int = 0
     """What all chance follows from: the same seed and request give the same answer."""
