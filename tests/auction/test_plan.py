@@ -41,6 +41,11 @@ def test_imps_without_one_of_its_media_types_are_left_out():
 
 def test_a_bidder_with_no_imp_left_is_not_asked():
     found = planned(SITE, media_types=frozenset({MediaType.NATIVE}))
+    assert (found.imps, found.reason) == ((), SkipReason.MEDIA_TYPE)
+
+
+def test_where_nothing_is_for_sale_nobody_is_asked():
+    found = planned(BidRequest(), media_types=frozenset({MediaType.NATIVE}))
     assert (found.imps, found.reason) == ((), SkipReason.NO_IMP)
 
 

@@ -3,6 +3,7 @@
 import sys
 from fractions import Fraction
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -27,3 +28,11 @@ def test_an_amount_beyond_all_doubles_is_sent_as_the_greatest():
     beyond = 2 * money.to_micros(Fraction(sys.float_info.max))
     assert money.from_micros(beyond) == sys.float_info.max
     assert money.from_micros(-beyond) == -sys.float_info.max
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [("1", "1"), ("1/2", "0.5"), ("433/400", "1.0825"), ("25/27", "25/27"), ("1000", "1000")],
+)
+def test_a_ratio_is_told_as_a_decimal_where_one_is_exact(ratio, text):
+    assert money.ratio_text(Fraction(ratio)) == text

@@ -222,7 +222,7 @@ async def test_an_answer_that_can_t_be_made_leaves_nothing_held(house, request_,
     def fails(*_, **__):
         raise RuntimeError("no report")
 
-    monkeypatch.setattr(auctions_module, "report", fails)
+    monkeypatch.setattr(auctions_module, "report_in_turns", fails)
     full = AuctionOptions(explain=ExplainLevel.EXPLAIN_LEVEL_FULL)
     with pytest.raises(RuntimeError):
         await auctions.run(request_, None, options=full)

@@ -414,7 +414,7 @@ async def test_sighup_renews_certificates_though_the_settings_can_t_be_read(tmp_
     file.write_text("[nonsense")
     source.read_again()
     await next_of(holder.renewed)
-    file.write_text("")
+    file.write_text("[server]\n")
     source.read_again()
     await next_of(taken)
     await next_of(holder.renewed)

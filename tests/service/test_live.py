@@ -231,7 +231,9 @@ async def test_without_a_file_the_environment_is_read_again(watch, monkeypatch):
     assert (await watched.next()).auction.margin_ms == 11
 
 
-@pytest.mark.parametrize("text", ["[auction", "[auction]\nmargin_ms = -1", "[nonsense]", None])
+@pytest.mark.parametrize(
+    "text", ["[auction", "[auction]\nmargin_ms = -1", "[nonsense]", "", " \n", None]
+)
 async def test_a_file_that_is_wrong_or_gone_changes_nothing_and_a_right_one_later_does(
     tmp_path, watch, text
 ):

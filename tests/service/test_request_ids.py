@@ -19,8 +19,8 @@ class Clock:
         return self.now
 
 
-def answers(seconds=60.0) -> Answers[NotifyResponse]:
-    return Answers(NotifyResponse, seconds, Clock())
+def answers(seconds=60.0, **room) -> Answers[NotifyResponse]:
+    return Answers(NotifyResponse, seconds, Clock(), **room)
 
 
 def request(request_id="r", **notice) -> NotifyRequest:
@@ -132,9 +132,8 @@ def test_an_answer_is_forgotten_after_its_time():
     assert (known._bytes, known._calls) == (0, {})
 
 
-def test_answers_are_bounded_by_their_bytes(monkeypatch):
-    monkeypatch.setattr(request_ids, "MAX_BYTES", 1000)
-    known = answers()
+def test_answers_are_bounded_by_their_bytes():
+    known = answers(max_bytes=1000)
     for number in range(100):
         known.add(str(number), content_of(request(str(number), bid={"bid_id": "x" * 100})), ANSWER)
     assert known._bytes <= 1000
@@ -142,10 +141,9 @@ def test_answers_are_bounded_by_their_bytes(monkeypatch):
     assert known.find("0", request("0")) is None
 
 
-def test_a_call_that_is_remembered_twice_counts_once(monkeypatch):
-    known = answers()
+def test_a_call_that_is_remembered_twice_counts_once():
     size = len(request().SerializeToString()) + len(ANSWER.SerializeToString())
-    monkeypatch.setattr(request_ids, "MAX_BYTES", size)
+    known = answers(max_bytes=size)
     for _ in range(3):  # as it was made three times at once
         known.add("r", content_of(request()), ANSWER)
     assert known.find("r", request()) == ANSWER

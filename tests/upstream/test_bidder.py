@@ -7,6 +7,7 @@ import structlog
 
 from upstream.scripted import ASK, BIDS, NO_BIDS, REFUSED, Scripted, bidder, now
 from upstream.virtual_time import run
+from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.openrtb.reply import NotAsked, Outcome, Skipped
 from xsp_server.upstream import Ask, TransportError
 
@@ -66,6 +67,29 @@ def test_every_call_ends_in_a_reply(answer, outcome, detail):
         assert reply.arrived_ms == pytest.approx(20)
         assert reply.response is (answer if outcome in (Outcome.BIDS, Outcome.NO_BID) else None)
         assert (reply.attempts, reply.late, reply.secondary) == (1, False, False)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("seatbids", "outcome"),
+    [
+        ([3], Outcome.BIDS),
+        ([1, 2], Outcome.BIDS),
+        ([4], Outcome.INVALID_RESPONSE),
+        ([2, 2], Outcome.INVALID_RESPONSE),
+        ([0, 0, 1], Outcome.BIDS),
+        ([0, 0, 0, 0], Outcome.INVALID_RESPONSE),
+    ],
+)
+def test_an_answer_has_at_most_so_many_bids_and_seats(seatbids, outcome):
+    async def scenario():
+        answer = BidResponse(id="1", seatbid=[{"bid": [{}] * bids} for bids in seatbids])
+        reply = await ask_and_close(bidder(Scripted("acme", (0.02, answer)), max_bids=3))
+        assert reply.outcome is outcome
+        if outcome is Outcome.INVALID_RESPONSE:
+            assert reply.response is None
+            assert reply.detail == "4 bids or seats; expected at most 3 (max_bids)"
 
     run(scenario())
 

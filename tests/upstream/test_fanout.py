@@ -8,10 +8,12 @@ import uvloop
 from upstream.scripted import ASK, BIDS, NO_BIDS, REFUSED, Scripted, bidder, now
 from upstream.virtual_time import run
 from xsp.openrtb.v2.bid_request_pb2 import BidRequest
+from xsp.openrtb.v2.bid_response_pb2 import BidResponse
 from xsp_server.openrtb.reply import NotAsked, Outcome, Skipped
 from xsp_server.upstream import Ask, FanOut, First, Parallel, Waterfall
 
 BROKEN = ZeroDivisionError()
+OTHER_BIDS = BidResponse(id="2", seatbid=BIDS.seatbid)
 
 
 class Bench:
@@ -453,6 +455,11 @@ async def test_a_waterfall_asks_until_one_bids(bench):
     )
     assert bench.took == pytest.approx(0.05)
     assert bench.asked() == ["a", "b"]
+
+
+@with_bench({"a": (0.02, OTHER_BIDS), "b": (0.03, BIDS)}, Waterfall("a", "b"))
+async def test_bids_for_another_request_fill_no_waterfall(bench):
+    assert outcomes(await bench.ask()) == {"a": "bids", "b": "bids"}
 
 
 @with_bench({"a": (9, BIDS), "b": (0.03, BIDS)}, Waterfall("a", "b"))

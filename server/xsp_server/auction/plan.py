@@ -184,7 +184,8 @@ def _plan_bidder(scene: _Scene, offering: Offering) -> Plan:
     skipped = tuple(
         SkippedImp(imp, SkipReason.MEDIA_TYPE) for imp, _ in scene.imps if imp not in imps
     )
-    return Plan(offering.bidder, imps, skipped, None if imps else SkipReason.NO_IMP)
+    reason = SkipReason.MEDIA_TYPE if skipped else SkipReason.NO_IMP
+    return Plan(offering.bidder, imps, skipped, None if imps else reason)
 
 
 def _other_country(scene: _Scene, offering: Offering) -> bool:

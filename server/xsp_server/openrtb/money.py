@@ -79,6 +79,14 @@ def from_micros(micros: int) -> float:
         return -sys.float_info.max if micros < 0 else sys.float_info.max
 
 
+def ratio_text(ratio: Fraction) -> str:
+    """A rate or a factor, exactly: a decimal, as `1.0825`, or where none is exact, as `25/27`."""
+    try:
+        return f"{_EXACT.divide(*map(Decimal, ratio.as_integer_ratio())):f}"
+    except Inexact:
+        return str(ratio)
+
+
 def to_text(amount: Fraction) -> str:
     """Exactly six decimals, as `1.300000`."""
     micros = to_micros(amount)

@@ -27,7 +27,7 @@ from xsp_server.service.exchange import AuctionRun
 from xsp_server.service.notify import CALLER, Notices, withheld
 from xsp_server.service.record import record, rules_in_force
 from xsp_server.service.recorder import Recorder
-from xsp_server.service.report import report
+from xsp_server.service.report import report_in_turns
 from xsp_server.service.session import logged, open_session
 from xsp_server.service.unwrapping import Unwrapping
 from xsp_server.service.unwrapping import check as check_unwrapping
@@ -137,13 +137,13 @@ class Auctions:
             if self._unwrapping is not None and asked_for.HasField("resolve_vast"):
                 run, response = await self._unwrap(run, asked_for.resolve_vast, session)
         try:
-            return self._answer(run, response, session, options, delivery)
+            return await self._answer(run, response, session, options, delivery)
         except BaseException:
             if self._state is not None:
                 self._state.give_back(run.reserved.values())
             raise
 
-    def _answer(
+    async def _answer(
         self,
         run: AuctionRun,
         response: BidResponse,
@@ -153,10 +153,14 @@ class Auctions:
     ) -> Answer:
         """An auction as its caller gets it; the recorder and the bidders get theirs."""
         asked_for = _NO_OPTIONS if options is None else options
+        report_ = record_ = None
+        if asked_for.explain not in _NO_REPORT:
+            report_ = await _report(run, asked_for.explain)
+        if asked_for.record:
+            record_ = await self._record(run, session, options)
+        # From here on nothing waits: what is recorded and told to bidders is what is answered.
         if self._recorder is not None:
             self._recorder.take(run, run.auction_id, session.to_message(), options)
-        report_ = None if asked_for.explain in _NO_REPORT else _report(run, asked_for.explain)
-        record_ = self._record(run, session, options) if asked_for.record else None
         if delivery == CALLER:
             notices = self._notices.prepare_for(
                 facts_of(run.auction_id, run.result, held=run.reserved)
@@ -192,10 +196,10 @@ class Auctions:
             facts_of(run.auction_id, run.result, lambda: dict(session.metadata()), run.reserved)
         )
 
-    def _record(
+    async def _record(
         self, run: AuctionRun, session: Session, options: AuctionOptions | None
     ) -> AuctionRecord:
-        full = report(run, run.auction_id, ExplainLevel.EXPLAIN_LEVEL_FULL)
+        full = await report_in_turns(run, run.auction_id, ExplainLevel.EXPLAIN_LEVEL_FULL)
         told = session.to_message()
         return record(run, full, self._server_version, session=told, options=options)
 
@@ -218,7 +222,7 @@ def refuse_unbuilt(options: AuctionOptions, unbuilt: Collection[str] = UNBUILT) 
             )
 
 
-def _report(run: AuctionRun, level: ExplainLevel.ValueType) -> AuctionReport:
-    told = report(run, run.auction_id, level)
+async def _report(run: AuctionRun, level: ExplainLevel.ValueType) -> AuctionReport:
+    told = await report_in_turns(run, run.auction_id, level)
     told.rules_digest = rules_in_force(run.rules, run.form).digest
     return told

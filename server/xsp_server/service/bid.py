@@ -25,6 +25,8 @@ from xsp_server.service.stream import BidStreams, partial_result
 
 KEEP_SECONDS: Final = 300.0
 """How long the answer to a RunAuction with a `request_id` is remembered, while there is room."""
+KEEP_BYTES: Final = 64 * 1024 * 1024
+"""The room: some thousands of answers with full reports."""
 
 
 class BidServicer:
@@ -35,7 +37,9 @@ class BidServicer:
         self._auctions = auctions
         self._streams = streams
         self._notices = notices
-        self._once = Once(Answers(RunAuctionResponse, KEEP_SECONDS, time.monotonic))
+        self._once = Once(
+            Answers(RunAuctionResponse, KEEP_SECONDS, time.monotonic, max_bytes=KEEP_BYTES)
+        )
 
     async def Bid(self, request: BidRequest, context: Context) -> BidResponse:  # noqa: N802
         """Plain OpenRTB in and out."""

@@ -106,10 +106,28 @@ class SettingsFile:
 
     async def _read(self) -> None:
         try:
-            settings = await asyncio.to_thread(config.load, self._file)
+            settings = await asyncio.to_thread(_load, self._file)
             self._change(settings)
         except ConfigError as error:
             log.error("settings kept as they were", reason=str(error))  # noqa: TRY400 - it says all
+
+
+def _load(file: Path | None) -> config.Settings:
+    """The settings; an empty file is one that is being written, not a wish for all defaults.
+
+    Raises:
+        ConfigError: it is empty, can't be read or has a wrong setting.
+    """
+    if file is not None and _is_empty(file):
+        raise ConfigError(f"{file}: empty, as a file that is being written; expected settings")
+    return config.load(file)
+
+
+def _is_empty(file: Path) -> bool:
+    try:
+        return not file.read_bytes().strip()
+    except OSError:  # which loading it tells
+        return False
 
 
 def _stamp(file: Path) -> Stamp | None:

@@ -15,7 +15,7 @@ from xsp_server.errors import (
 )
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Calls that are remembered with their answers; the oldest are forgotten first."""
+"""Calls that a method remembers with their answers; the oldest are forgotten first."""
 MAX_DIFFERENCES = 8
 """Fields that are told when a request_id comes with other content."""
 
@@ -57,6 +57,7 @@ class Answers(Generic[Answer]):
         seconds: float,
         clock: Callable[[], float],
         personal: Collection[str] = ("session",),
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         """Starts with none.
 
@@ -65,12 +66,14 @@ class Answers(Generic[Answer]):
             seconds: how long an answer is remembered, while there is room.
             clock: seconds, monotonic.
             personal: fields of the request whose values an error must not repeat.
+            max_bytes: the room.
         """
         self._answer = answer
         self._seconds = seconds
         self._clock = clock
         self._personal = frozenset(personal)
         self._bytes = 0
+        self._max_bytes = max_bytes
         self._calls: OrderedDict[str, tuple[float, bytes, bytes]] = OrderedDict()
 
     def find(self, request_id: str, request: Message) -> Answer | None:
@@ -107,7 +110,7 @@ class Answers(Generic[Answer]):
             self._bytes -= _size(self._calls.pop(request_id))
         self._calls[request_id] = known
         self._bytes += _size(known)
-        while self._bytes > MAX_BYTES:
+        while self._bytes > self._max_bytes:
             self._drop_first()
 
     def _drop_first(self) -> None:

@@ -193,12 +193,12 @@ class Bidder:
 
     def _answered(self, call: Call, response: BidResponse | None) -> Reply:
         try:
-            bids = _count_bids(response)
+            bids = _count_bids(response, self._policy.max_bids)
             outcome = _BIDS if bids else _NO_BID
         except Exception as error:  # noqa: BLE001 - it is no response: a plug-in's bug as well
             return self._failed(call, error)
         if bids > self._policy.max_bids:
-            detail = f"{bids} bids; expected at most {self._policy.max_bids} (max_bids)"
+            detail = f"{bids} bids or seats; expected at most {self._policy.max_bids} (max_bids)"
             return self._failed(call, TransportError(Outcome.INVALID_RESPONSE, detail))
         now = self._clock()
         reply = Reply(
@@ -298,10 +298,14 @@ class Bidder:
         write("breaker", bidder=self.name, state=str(state))
 
 
-def _count_bids(response: BidResponse | None) -> int:
+def _count_bids(response: BidResponse | None, most: int) -> int:
+    """How many bids there are; of seats above `most`, how many of those, however empty they are."""
     count = 0
     if response is not None:
-        for seatbid in response.seatbid:  # sum() over a generator takes three times as long
+        seatbids = response.seatbid
+        if len(seatbids) > most:
+            return len(seatbids)
+        for seatbid in seatbids:  # sum() over a generator takes three times as long
             count += len(seatbid.bid)
     return count
 

@@ -118,7 +118,11 @@ class _Flight:
 
     @property
     def has_bids(self) -> bool:
-        return self.reply is not None and self.reply.outcome is _BIDS
+        """Bids for this request: who answers another one has not filled it."""
+        reply = self.reply
+        if reply is None or reply.outcome is not _BIDS or reply.response is None:
+            return False
+        return reply.response.id == self.call.ask.request.id
 
 
 class Round:
