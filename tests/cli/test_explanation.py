@@ -56,7 +56,7 @@ async def test_another_currency_shows_rate_and_what_counts(explain):
         rules={"rates": {"EUR": {"USD": "1.1"}}, "bid_adjustments": {"a": "0.5"}},
     )
     assert "bids 5.00 EUR" in text
-    assert "counts 2.75 by rate 11/10 by factor 1/2" in text
+    assert "counts 2.75 by rate 1.1 by factor 0.5" in text
 
 
 async def test_who_is_not_asked_and_what_privacy_took_is_told(explain):
