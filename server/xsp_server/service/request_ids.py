@@ -54,7 +54,7 @@ class Answers(Generic[Answer]):
     def __init__(
         self,
         answer: type[Answer],
-        seconds: float,
+        keep: float,
         clock: Callable[[], float],
         personal: Collection[str] = ("session",),
         max_bytes: int = MAX_BYTES,
@@ -63,13 +63,13 @@ class Answers(Generic[Answer]):
 
         Args:
             answer: what the method answers with.
-            seconds: how long an answer is remembered, while there is room.
-            clock: seconds, monotonic.
+            keep: how long an answer is remembered, while there is room.
+            clock: what that is told by, in seconds or whatever else.
             personal: fields of the request whose values an error must not repeat.
             max_bytes: the room.
         """
         self._answer = answer
-        self._seconds = seconds
+        self._keep = keep
         self._clock = clock
         self._personal = frozenset(personal)
         self._bytes = 0
@@ -105,7 +105,7 @@ class Answers(Generic[Answer]):
 
     def add(self, request_id: str, content: bytes, answer: Answer) -> None:
         """Remembers a call that `find` did not know, by the `content_of` its request."""
-        known = (self._clock() + self._seconds, content, answer.SerializeToString())
+        known = (self._clock() + self._keep, content, answer.SerializeToString())
         if request_id in self._calls:  # of the same call, made twice at once
             self._bytes -= _size(self._calls.pop(request_id))
         self._calls[request_id] = known

@@ -407,9 +407,7 @@ class StateServicer:
         )
 
     def _remembered(self, answer: type[Answer]) -> Answers[Answer]:
-        return Answers(
-            answer, self._keep_ms / 1000, lambda: self._clock() / 1000, personal=("subject",)
-        )
+        return Answers(answer, self._keep_ms, self._clock, personal=("subject",))
 
 
 def _named(

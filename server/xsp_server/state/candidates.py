@@ -342,9 +342,12 @@ _room: int = REMEMBERED
 
 def _content(told: FrequencyCandidate) -> bytes:
     """All that a candidate tells, without its name where that comes first."""
-    content, id_ = told.SerializeToString(), told.candidate_id.encode()
-    start = b"\n%c%b" % (len(id_), id_) if len(id_) < 128 else b""
-    return content.removeprefix(start)
+    content, id_ = told.SerializeToString(), told.candidate_id
+    if (
+        content.startswith(b"\n") and id_.isascii() and len(id_) < 128
+    ):  # its tag, one byte of length
+        return content[2 + len(id_) :]
+    return content
 
 
 def _remember(key: _Key, form: Form) -> None:
