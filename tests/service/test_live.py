@@ -7,6 +7,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+import structlog
 
 from xsp.bid.v1 import bid_service_pb2_grpc
 from xsp_server import config
@@ -239,14 +240,27 @@ async def test_a_file_that_is_wrong_or_gone_changes_nothing_and_a_right_one_late
 ):
     margin(file := tmp_path / "xsp.toml", 5)
     watched = watch(file)
-    if text is None:
-        file.unlink()
-    else:
-        file.write_text(text)
-    margin(file, 999)  # read, and refused by what takes it
+    with structlog.testing.capture_logs() as written:
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+        watched.source.read_again()
+        await until(lambda: written)
+        margin(file, 999)  # read, and refused by what takes it
+        await until(lambda: len(written) > 1)
+    assert {each["event"] for each in written} == {"settings kept as they were"}
+    assert str(file) in written[0]["reason"]
     margin(file, 8)
     assert (await watched.next()).auction.margin_ms == 8
     assert watched.taken.empty()
+
+
+async def until(is_so):
+    """Waits for a condition of this loop."""
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110 - what it waits for has no event
+            await asyncio.sleep(0)
 
 
 # All of it: a process and its signal.
